@@ -1,0 +1,44 @@
+"""Activation functions: the bends between the linear layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinytorch.core.layers import Layer
+from tinytorch.core.tensor import Tensor, result
+
+
+class ReLU(Layer):
+    """max(0, x), elementwise; its derivative at 0 is taken as 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = np.maximum(x.data, 0)
+        return result(y, (x, lambda g: g * (y > 0)))
+
+
+class Sigmoid(Layer):
+    """1 / (1 + exp(-x)), elementwise, without overflow for large |x|."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        e = np.exp(-np.abs(x.data))  # never above 1
+        y = np.where(x.data >= 0, 1, e) / (1 + e)
+        return result(y, (x, lambda g: g * y * (1 - y)))
+
+
+class Tanh(Layer):
+    """tanh(x), elementwise."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = np.tanh(x.data)
+        return result(y, (x, lambda g: g * (1 - y * y)))
+
+
+class Softmax(Layer):
+    """exp(x_j) / sum_k exp(x_k) over the last axis: probabilities.
+
+    The largest value is subtracted first, which changes nothing but keeps exp from overflowing.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        e = (x - x.data.max(axis=-1, keepdims=True)).exp()
+        return e / e.sum(axis=-1, keepdims=True)
