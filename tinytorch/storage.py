@@ -351,15 +351,17 @@ def _decode_weights(reader: _Reader, flags: int, shape: tuple[int, int]) -> Floa
     size = shape[0] * shape[1]
     nonzero = reader.integers(size, 1) == 1 if flags & BITMASK else None
     count = size if nonzero is None else int(np.count_nonzero(nonzero))
-    values: NDArray[Any]
-    values = reader.floats(count) if grid is None else reader.integers(count, grid.bits)
+    values: NDArray[Any] = (
+        reader.floats(count) if grid is None else reader.integers(count, grid.bits)
+    )
     if nonzero is not None:
         stored = values
         values = np.full(size, 0 if grid is None else grid.zero_point, stored.dtype)
         values[nonzero] = stored
+    values = values.reshape(shape)
     if grid is None:
-        return values.reshape(shape)
-    weights = grid.weights(values.reshape(shape))
+        return values
+    weights = grid.weights(values)
     if not np.isfinite(weights).all():
         raise StorageError("damaged: weights too large for float32")
     return weights
