@@ -1,0 +1,60 @@
+# Every target makes the environment it needs (.venv) first; the second time that takes no time.
+PYTHON ?= python3
+ASSIGNMENT := 10_compression
+TWIN := source/$(ASSIGNMENT)/compression_dev.py
+NOTEBOOK ?= source/$(ASSIGNMENT)/compression_dev.ipynb
+BIN := .venv/bin
+
+.PHONY: help demo test lint release notebook twin export wheel bench clean
+
+help:
+	@echo 'make demo       grade a made-up class of twelve and show the result'
+	@echo 'make test       check everything: style, types, library, module, course'
+	@echo 'make release    make release/ from source/ (and the gradebook, where there is none)'
+	@echo 'make notebook   the master notebook from its text twin;  make twin   the other way round'
+	@echo 'make export     a solved notebook (NOTEBOOK=...) to tinytorch/core/compression.py'
+	@echo 'make wheel      what students install, in dist/'
+	@echo 'make bench      the figures of the README'
+
+demo: .venv/.course
+	$(BIN)/python -m grader.demo
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+release: notebook
+	$(BIN)/nbgrader generate_assignment $(ASSIGNMENT)
+
+notebook: .venv/.course
+	$(BIN)/python -m grader.twin notebook $(TWIN)
+
+twin: .venv/.course
+	$(BIN)/python -m grader.twin twin $(TWIN)
+
+export: .venv/.course
+	$(BIN)/python -m tinytorch.export "$(NOTEBOOK)"
+
+wheel: .venv/.course
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+bench: .venv/.test
+	$(BIN)/python -m benchmarks
+
+# .venv/.course and .venv/.test: the environment with that extra of pyproject.toml, made again when it changes. A
+# first try that was interrupted left no stamp and perhaps no pip, so the next one starts over.
+.venv/.%: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'This course needs Python 3.11 or newer, and "$(PYTHON)" is not: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo '$(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv, or make PYTHON=/path/to/another' >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@echo 'Installing into .venv: once, a few minutes ...'
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[$*]'
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m grader "$$@"\n' > $(BIN)/grader && chmod +x $(BIN)/grader
+	@touch $@

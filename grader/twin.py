@@ -1,0 +1,121 @@
+"""The master notebook and its percent-format twin, each made from the other.
+
+The twin is what people review; the notebook is derived from it and holds nothing else: no outputs, no editor's
+metadata, and cell ids that depend on the cells alone, so that the same text gives the same file, byte for byte.
+"""
+
+import argparse
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+CELL_METADATA = ("nbgrader", "tags")
+
+
+class TwinError(Exception):
+    """A notebook or twin that cannot be read; the message says what to do."""
+
+
+def notebook_from_text(text: str) -> NotebookNode:
+    """The notebook that a twin stands for."""
+    return _clean(jupytext.reads(text, fmt="py:percent"))
+
+
+def text_from_notebook(notebook: NotebookNode) -> str:
+    """The twin of a notebook: sources, nbgrader's metadata, tags and the kernel."""
+    notebook = _clean(notebook)
+    notebook.metadata["jupytext"] = {
+        "notebook_metadata_filter": "kernelspec,-all",
+        "cell_metadata_filter": ",".join((*CELL_METADATA, "-all")),
+    }
+    return str(jupytext.writes(notebook, fmt="py:percent"))
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """The notebook in a file. Raises TwinError with one clear line where there is none."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError:
+        raise TwinError(f"{path} does not exist: check the path") from None
+    except nbformat.reader.NotJSONError:
+        raise TwinError(f"{path} is not valid JSON: restore it with git") from None
+
+
+def write_notebook(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook, whole or not at all."""
+    _write(nbformat.writes(notebook) + "\n", path)
+
+
+def _clean(notebook: NotebookNode) -> NotebookNode:
+    cells = []
+    seen: set[str] = set()
+    for old in notebook.cells:
+        cell = NotebookNode(
+            cell_type=old.cell_type,
+            id=_cell_id(old, seen),
+            metadata=NotebookNode({k: old.metadata[k] for k in CELL_METADATA if k in old.metadata}),
+            source=old.source,
+        )
+        if cell.cell_type == "code":
+            cell.update(execution_count=None, outputs=[])
+        cells.append(cell)
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    return NotebookNode(
+        cells=cells,
+        metadata=NotebookNode(kernelspec=NotebookNode(kernel)),
+        nbformat=4,
+        nbformat_minor=5,
+    )
+
+
+def _cell_id(cell: NotebookNode, seen: set[str]) -> str:
+    """The grade_id, else a digest of the source; the second cell of one name gets a number."""
+    name = cell.metadata.get("nbgrader", {}).get("grade_id")
+    name = name or hashlib.sha256(cell.source.encode()).hexdigest()[:12]
+    unique, count = name[:60], 1
+    while unique in seen:
+        count += 1
+        unique = f"{name[:60]}-{count}"
+    seen.add(unique)
+    return unique
+
+
+def _write(text: str, path: Path) -> None:
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise TwinError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m grader.twin notebook|twin TWIN`: make the one from the other."""
+    parser = argparse.ArgumentParser(prog="python -m grader.twin", description=main.__doc__)
+    parser.add_argument("make", choices=["notebook", "twin"], help="which of the two to make")
+    parser.add_argument("twin", type=Path, help="the .py file; the notebook has its name")
+    arguments = parser.parse_args(argv)
+    twin: Path = arguments.twin
+    path = twin.with_suffix(".ipynb")
+    try:
+        if arguments.make == "notebook":
+            if not twin.is_file():
+                raise TwinError(f"{twin} does not exist: check the path")
+            write_notebook(notebook_from_text(twin.read_text(encoding="utf-8")), path)
+        else:
+            notebook = read_notebook(path)
+            _write(text_from_notebook(notebook), twin)
+            write_notebook(_clean(notebook), path)
+    except TwinError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
