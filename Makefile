@@ -31,10 +31,10 @@ release: notebook
 	$(BIN)/nbgrader generate_assignment $(ASSIGNMENT)
 
 notebook: .venv/.course
-	$(BIN)/python -m grader.twin notebook $(TWIN)
+	$(BIN)/python -m grader.twin twin $(TWIN)
 
 twin: .venv/.course
-	$(BIN)/python -m grader.twin twin $(TWIN)
+	$(BIN)/python -m grader.twin notebook $(TWIN)
 
 export: .venv/.course
 	$(BIN)/python -m tinytorch.export "$(NOTEBOOK)"

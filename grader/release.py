@@ -10,7 +10,7 @@ CELL_METADATA = ("nbgrader", "tags")
 
 
 class ClearEditorMetadata(NbGraderPreprocessor):
-    """Drops what JupyterLab and jupytext leave in a notebook, so that a release is the same from any machine."""
+    """Drops what editors leave in a notebook, so that a release is the same from any machine."""
 
     def preprocess(
         self, nb: NotebookNode, resources: dict[str, Any]

@@ -1,7 +1,8 @@
 """The master notebook and its percent-format twin, each made from the other.
 
-The twin is what people review; the notebook is derived from it and holds nothing else: no outputs, no editor's
-metadata, and cell ids that depend on the cells alone, so that the same text gives the same file, byte for byte.
+The twin is what people review; the notebook is derived from it and holds nothing else: no outputs,
+no editor's metadata, and cell ids that depend on the cells alone, so that the same text gives the
+same file, byte for byte.
 """
 
 import argparse
@@ -9,10 +10,12 @@ import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 CELL_METADATA = ("nbgrader", "tags")
 
@@ -39,38 +42,24 @@ def text_from_notebook(notebook: NotebookNode) -> str:
 def read_notebook(path: Path) -> NotebookNode:
     """The notebook in a file. Raises TwinError with one clear line where there is none."""
     try:
-        return nbformat.read(path, as_version=4)
+        notebook: NotebookNode = nbformat.read(path, as_version=4)
     except FileNotFoundError:
         raise TwinError(f"{path} does not exist: check the path") from None
-    except nbformat.reader.NotJSONError:
-        raise TwinError(f"{path} is not valid JSON: restore it with git") from None
-
-
-def write_notebook(notebook: NotebookNode, path: Path) -> None:
-    """Write a notebook, whole or not at all."""
-    _write(nbformat.writes(notebook) + "\n", path)
+    except (nbformat.reader.NotJSONError, UnicodeDecodeError):
+        raise TwinError(f"{path} is not valid JSON: restore it from git") from None
+    return notebook
 
 
 def _clean(notebook: NotebookNode) -> NotebookNode:
     cells = []
     seen: set[str] = set()
     for old in notebook.cells:
-        cell = NotebookNode(
-            cell_type=old.cell_type,
-            id=_cell_id(old, seen),
-            metadata=NotebookNode({k: old.metadata[k] for k in CELL_METADATA if k in old.metadata}),
-            source=old.source,
-        )
-        if cell.cell_type == "code":
-            cell.update(execution_count=None, outputs=[])
-        cells.append(cell)
+        metadata = {name: old.metadata[name] for name in CELL_METADATA if name in old.metadata}
+        new: Any = new_code_cell if old.cell_type == "code" else new_markdown_cell
+        cells.append(new(old.source, id=_cell_id(old, seen), metadata=metadata))
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    return NotebookNode(
-        cells=cells,
-        metadata=NotebookNode(kernelspec=NotebookNode(kernel)),
-        nbformat=4,
-        nbformat_minor=5,
-    )
+    clean: NotebookNode = new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    return clean
 
 
 def _cell_id(cell: NotebookNode, seen: set[str]) -> str:
@@ -85,6 +74,13 @@ def _cell_id(cell: NotebookNode, seen: set[str]) -> str:
     return unique
 
 
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise TwinError(f"{path} does not exist: check the path") from None
+
+
 def _write(text: str, path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
@@ -95,22 +91,20 @@ def _write(text: str, path: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """`python -m grader.twin notebook|twin TWIN`: make the one from the other."""
+    """Bring a notebook and its twin in step, from the one that was edited."""
     parser = argparse.ArgumentParser(prog="python -m grader.twin", description=main.__doc__)
-    parser.add_argument("make", choices=["notebook", "twin"], help="which of the two to make")
+    parser.add_argument("edited", choices=["notebook", "twin"], help="which of the two counts")
     parser.add_argument("twin", type=Path, help="the .py file; the notebook has its name")
     arguments = parser.parse_args(argv)
     twin: Path = arguments.twin
     path = twin.with_suffix(".ipynb")
     try:
-        if arguments.make == "notebook":
-            if not twin.is_file():
-                raise TwinError(f"{twin} does not exist: check the path")
-            write_notebook(notebook_from_text(twin.read_text(encoding="utf-8")), path)
+        if arguments.edited == "twin":
+            notebook = notebook_from_text(_read_text(twin))
         else:
-            notebook = read_notebook(path)
-            _write(text_from_notebook(notebook), twin)
-            write_notebook(_clean(notebook), path)
+            notebook = _clean(read_notebook(path))
+        _write(text_from_notebook(notebook), twin)
+        _write(nbformat.writes(notebook) + "\n", path)
     except TwinError as error:
         print(error, file=sys.stderr)
         return 1
