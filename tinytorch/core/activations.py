@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tinytorch.core.layers import Layer
 from tinytorch.core.tensor import Tensor, result
+
+if TYPE_CHECKING:
+    from tinytorch.core.tensor import Array
 
 
 class ReLU(Layer):
@@ -17,11 +22,10 @@ class ReLU(Layer):
 
 
 class Sigmoid(Layer):
-    """1 / (1 + exp(-x)), elementwise, without overflow for large |x|."""
+    """1 / (1 + exp(-x)), elementwise."""
 
     def forward(self, x: Tensor) -> Tensor:
-        e = np.exp(-np.abs(x.data))  # never above 1
-        y = np.where(x.data >= 0, 1, e) / (1 + e)
+        y = sigmoid(x.data)
         return result(y, (x, lambda g: g * y * (1 - y)))
 
 
@@ -40,5 +44,13 @@ class Softmax(Layer):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        e = (x - x.data.max(axis=-1, keepdims=True)).exp()
+        largest: Array = x.data.max(axis=-1, keepdims=True)
+        e = (x - largest).exp()
         return e / e.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)) of an array, from exp(-|x|), which cannot overflow."""
+    e = np.exp(-np.abs(x))
+    y: Array = np.where(x >= 0, 1, e) / (1 + e)
+    return y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,11 @@ class DataLoader:
         seed: int | np.random.Generator | None = None,
     ) -> None:
         self.arrays: tuple[NDArray[Any], ...] = tuple(np.asarray(array) for array in arrays)
-        lengths = [len(array) if array.ndim else 0 for array in self.arrays]
-        if not lengths or min(lengths) == 0:
-            raise ValueError("a DataLoader needs arrays with at least one example each")
+        if any(array.ndim == 0 for array in self.arrays):
+            raise ValueError("data must be arrays of examples; give batch_size and seed by name")
+        lengths = [len(array) for array in self.arrays]
+        if not any(lengths):
+            raise ValueError("there is no data: at least one example is needed")
         if len(set(lengths)) > 1:
             raise ValueError(f"the arrays differ in their number of examples: {lengths}")
         if batch_size < 1:
@@ -42,7 +45,7 @@ class DataLoader:
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        return -(-self._examples // self.batch_size)
+        return math.ceil(self._examples / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[NDArray[Any], ...]]:
         order = self._rng.permutation(self._examples) if self.shuffle else None

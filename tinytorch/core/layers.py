@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,14 +13,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-class Layer:
+class Layer(ABC):
     """Anything that turns a tensor into a tensor; `layer(x)` computes `layer.forward(x)`."""
 
     def __call__(self, x: ArrayLike | Tensor) -> Tensor:
         return self.forward(as_tensor(x))
 
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must define forward(x)")
+        """What the layer computes."""
 
     def parameters(self) -> list[Tensor]:
         """The tensors that training changes."""

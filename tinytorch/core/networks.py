@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +17,10 @@ class Sequential(Layer):
 
     def __init__(self, layers: Iterable[Layer]) -> None:
         self.layers = list(layers)
+        for index, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                hint = f"; write {layer.__name__}()" if isinstance(layer, type) else ""
+                raise ValueError(f"layers[{index}] is not a layer: {layer!r}{hint}")
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
@@ -35,6 +40,7 @@ def create_mlp(
     output_size: int,
     activation: type[Layer] = ReLU,
     output_activation: type[Layer] | None = None,
+    *,
     rng: int | np.random.Generator | None = None,
 ) -> Sequential:
     """A multilayer perceptron: Dense layers with `activation` between them.
@@ -44,11 +50,10 @@ def create_mlp(
     rng: a seed or a `numpy.random.Generator` for the initial weights.
     """
     rng = np.random.default_rng(rng)
-    sizes = [input_size, *hidden_sizes, output_size]
     layers: list[Layer] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise([input_size, *hidden_sizes, output_size]):
         layers += [Dense(inputs, outputs, rng=rng), activation()]
-    layers.pop()
+    layers.pop()  # the last Dense has no activation of its own
     if output_activation is not None:
         layers.append(output_activation())
     return Sequential(layers)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Array: TypeAlias = NDArray[np.float32]
-    Input: TypeAlias = tuple["Tensor", Callable[[Array], Array]]
+    Input: TypeAlias = tuple["Tensor", Callable[[Array], NDArray[Any]]]
     Axis: TypeAlias = int | tuple[int, ...] | None
 
 _recording = ContextVar("recording", default=True)
@@ -201,14 +201,14 @@ class Tensor:
 
         def backward(g: Array) -> Array:
             largest = self._data == _restore_axes(y, self._data, axis, keepdims)
-            shares = largest / largest.sum(axis=axis, keepdims=True, dtype=np.float32)
-            return shares * _restore_axes(g, self._data, axis, keepdims)
+            count: Array = largest.sum(axis=axis, keepdims=True, dtype=np.float32)
+            return largest * (_restore_axes(g, self._data, axis, keepdims) / count)
 
         return result(y, (self, backward))
 
     # --- shape -----------------------------------------------------------------------------------
 
-    def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
+    def reshape(self, *shape: Any) -> Tensor:
         """The same values in another shape: `reshape(2, 3)` or `reshape((2, 3))`."""
         return result(self._data.reshape(*shape), (self, lambda g: g.reshape(self.shape)))
 
@@ -317,9 +317,10 @@ def _sum_to_shape(g: Array, shape: tuple[int, ...]) -> Array:
     """Undo broadcasting: an element used many times receives the sum of its gradients."""
     if g.shape == shape:
         return g
-    g = g.sum(axis=tuple(range(g.ndim - len(shape))))
-    stretched = tuple(axis for axis, n in enumerate(shape) if n == 1 and g.shape[axis] != 1)
-    return g.sum(axis=stretched, keepdims=True)
+    added = g.ndim - len(shape)
+    stretched = (added + axis for axis, n in enumerate(shape) if n == 1)
+    summed: Array = g.sum(axis=(*range(added), *stretched))
+    return summed.reshape(shape)
 
 
 def _restore_axes(reduced: Array, full: Array, axis: Axis, keepdims: bool) -> Array:
