@@ -201,8 +201,8 @@ class Tensor:
 
         def backward(g: Array) -> Array:
             largest = self._data == _restore_axes(y, self._data, axis, keepdims)
-            count: Array = largest.sum(axis=axis, keepdims=True, dtype=np.float32)
-            return largest * (_restore_axes(g, self._data, axis, keepdims) / count)
+            shares: Array = largest / largest.sum(axis=axis, keepdims=True, dtype=np.float32)
+            return shares * _restore_axes(g, self._data, axis, keepdims)
 
         return result(y, (self, backward))
 
