@@ -1,0 +1,174 @@
+"""Folders that are there completely or not at all, whenever a run is killed.
+
+A folder is written under another name beside its place ("staged"), flushed to disk, and then moved
+there. The names begin with a dot, so that nbgrader's globs never see them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import glob
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+COUNTED_BYTES = 64 * 2**20
+"""Of a longer file `fingerprint` takes this much; a submission that long is refused anyway."""
+
+
+class BusyError(Exception):
+    """Another run is at work on this folder."""
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other runs away from this folder until the block ends or the process dies.
+
+    The lock is on the folder itself: it leaves no file behind, and dies with its process. Where
+    the file system has no locks, two runs may grade the same submission; both record the same.
+    Raises BusyError where another run has it.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EWOULDBLOCK:
+                raise BusyError(str(folder)) from None
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
+                raise
+        yield
+    finally:
+        os.close(handle)
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash over the names and contents of all files in a folder.
+
+    Symbolic links are hashed as links and other special files by their kind: nothing outside the
+    folder is read and nothing that is not a file is opened.
+    """
+    total = hashlib.sha256()
+    for path, kind in sorted(_entries(folder, "")):
+        total.update(os.fsencode(path) + b"\0" + kind)
+    return total.hexdigest()
+
+
+def staged(place: Path) -> Path:
+    """Where the folder that shall be at `place` waits, complete, until it is moved there."""
+    return place.with_name(f".{place.name}.staged")
+
+
+def write(
+    place: Path, files: Mapping[str, bytes], mode: int = 0o444, group_shared: bool = False
+) -> None:
+    """Write a complete folder into `staged(place)`, to the disk and not only to its cache.
+
+    files: contents by path in the folder. mode: permissions of the files. group_shared: let the
+    group write to the folders, as nbgrader's `CourseDirectory.groupshared` says.
+    Raises OSError (disk full, no permission); then nothing is staged.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_name(f".{place.name}.part-{secrets.token_hex(4)}")
+    try:
+        part.mkdir()
+        for name, content in files.items():
+            _write_file(part / name, content, mode)
+        for folder in _folders(part):
+            if group_shared:
+                folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o2770)
+            _flush(folder)
+        remove(staged(place))
+        part.rename(staged(place))
+        _flush(place.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def place_staged(place: Path) -> None:
+    """Move the staged folder to its place, in the place of what was there."""
+    old = _old(place)
+    if place.exists():
+        remove(old)
+        place.rename(old)
+    staged(place).rename(place)
+    _flush(place.parent)
+    remove(old)
+
+
+def tidy(place: Path) -> None:
+    """Take away what a killed run left half done; a folder that is staged completely stays."""
+    for part in glob.glob(f"{glob.escape(str(place.parent))}/.{glob.escape(place.name)}.part-*"):
+        remove(Path(part))
+    if staged(place).exists():
+        return
+    if not place.exists() and _old(place).exists():
+        _old(place).rename(place)
+    remove(_old(place))
+
+
+def before(place: Path) -> Path:
+    """Where the folder is that the staged one replaces, also when the move was cut short."""
+    return place if place.exists() else _old(place)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, if it is there."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _old(place: Path) -> Path:
+    return place.with_name(f".{place.name}.old")
+
+
+def _entries(folder: Path, inside: str) -> Iterator[tuple[str, bytes]]:
+    for entry in os.scandir(folder / inside):
+        path = os.path.join(inside, entry.name)
+        if entry.is_symlink():
+            yield path, b"link " + os.fsencode(os.readlink(entry.path))
+        elif entry.is_dir():
+            yield path, b"folder"
+            yield from _entries(folder, path)
+        elif entry.is_file():
+            yield path, b"file " + _content(entry.path)
+        else:
+            yield path, b"special"
+
+
+def _content(path: str) -> bytes:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(handle, "rb") as file:
+        size = os.fstat(handle).st_size
+        return hashlib.sha256(file.read(COUNTED_BYTES)).digest() + size.to_bytes(8, "big")
+
+
+def _write_file(path: Path, content: bytes, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    for name, _, _ in os.walk(root, topdown=False):
+        yield Path(name)
+
+
+def _flush(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
