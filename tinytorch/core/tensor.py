@@ -140,12 +140,12 @@ class Tensor:
 
     def __matmul__(self, other: ArrayLike | Tensor) -> Tensor:
         a, b = self, as_tensor(other)
-        if a.ndim == 1:  # a vector on the left is one row
-            product = a.reshape(1, -1) @ b
-            return product.reshape(product.shape[:-2] + product.shape[-1:])
         if b.ndim == 1:  # a vector on the right is one column
             product = a @ b.reshape(-1, 1)
             return product.reshape(product.shape[:-1])
+        if a.ndim == 1:  # a vector on the left is one row
+            product = a.reshape(1, -1) @ b
+            return product.reshape(product.shape[:-2] + product.shape[-1:])
         return result(
             a._data @ b._data,
             (a, lambda g: g @ b._data.swapaxes(-1, -2)),
