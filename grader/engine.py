@@ -1,0 +1,145 @@
+"""Work for many processes: kept busy, and survived when one of them dies.
+
+The engine knows nothing of grading. It hands tasks to a `concurrent.futures.Executor`, a few at a
+time, and gives back what became of each. An executor that breaks is made anew. Which of the tasks
+under way broke it nobody can tell: these suspects are tried again one at a time, so that only the
+guilty one can fail, after three more attempts.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures as cf
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+ATTEMPTS = 3
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Task, Result]):
+    """A task and what came of it."""
+
+    task: Task
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Lost(Generic[Task]):
+    """A task whose worker died, or whose work failed, every time; and the last reason."""
+
+    task: Task
+    reason: str
+
+
+@dataclass(slots=True)
+class _Attempt(Generic[Task]):
+    task: Task
+    failures: int = 0
+    alone: bool = False
+
+
+class Engine:
+    """Runs a function over tasks on an executor that may break.
+
+    make_executor: a new executor; called again when one broke.
+    workers: how many tasks run at once; as many again wait, so that no worker ever does.
+    deaths: exceptions that mean that a task's worker died while the executor lives on.
+    fatal: exceptions of the function after which no other task can succeed; they end the run.
+    """
+
+    def __init__(
+        self,
+        make_executor: Callable[[], cf.Executor],
+        workers: int,
+        *,
+        deaths: tuple[type[BaseException], ...] = (),
+        fatal: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self.workers = workers
+        self._make = make_executor
+        self._deaths = deaths
+        self._fatal = fatal
+        self._executor: cf.Executor | None = None
+
+    def run(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[Done[Task, Result] | Lost[Task]]:
+        """Call `function` for every task and yield what came of it, in the order of completion.
+
+        Tasks are taken from the iterable as workers become free. A task's own fault is for the
+        function to return: what it raises is tried again.
+        """
+        fresh = iter(tasks)
+        suspects: collections.deque[_Attempt[Task]] = collections.deque()
+        running: dict[cf.Future[Result], _Attempt[Task]] = {}
+        while True:
+            if suspects and not running:
+                attempt = suspects.popleft()
+                attempt.alone = True
+                self._submit(function, attempt, running, suspects)
+            while not suspects and len(running) < 2 * self.workers:
+                task = next(fresh, _NOTHING)
+                if task is _NOTHING:
+                    break
+                self._submit(function, _Attempt(task), running, suspects)
+            if not running and not suspects:
+                return
+            for future in cf.wait(running, return_when=cf.FIRST_COMPLETED).done:
+                attempt = running.pop(future)
+                try:
+                    yield Done(attempt.task, future.result())
+                    continue
+                except self._fatal:
+                    raise
+                except (cf.BrokenExecutor, cf.CancelledError) as error:
+                    self._discard()
+                    reason, died = str(error), True
+                except self._deaths as error:
+                    reason, died = str(error), True
+                except Exception as error:  # noqa: BLE001, told in the end, never hidden
+                    reason, died = f"{type(error).__name__}: {error}", False
+                attempt.failures += attempt.alone or not died
+                if attempt.failures >= ATTEMPTS:
+                    yield Lost(attempt.task, reason)
+                else:
+                    suspects.append(attempt)
+
+    def close(self) -> None:
+        """Let the workers end."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _submit(
+        self,
+        function: Callable[[Task], Result],
+        attempt: _Attempt[Task],
+        running: dict[cf.Future[Result], _Attempt[Task]],
+        suspects: collections.deque[_Attempt[Task]],
+    ) -> None:
+        if self._executor is None:
+            self._executor = self._make()
+        try:
+            running[self._executor.submit(function, attempt.task)] = attempt
+        except cf.BrokenExecutor:
+            self._discard()
+            suspects.append(attempt)
+
+    def _discard(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
+            self._executor = None
+
+
+_NOTHING: Any = object()
