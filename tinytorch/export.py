@@ -40,7 +40,7 @@ def export(notebook: Path, target: Path) -> list[str]:
     if unsolved:
         raise ExportError(f"{notebook} is not solved yet: write {', '.join(unsolved)} first")
     names = list(dict.fromkeys(name for tree in trees for name in _public_names(tree)))
-    _install(_module(notebook.name, names, [source for _, source in cells]), target)
+    _install(_module(notebook.name, names, [source.strip("\n") for _, source in cells]), target)
     return names
 
 
@@ -78,16 +78,16 @@ def exported_cells(cells: list[tuple[int, str]]) -> list[tuple[int, str]]:
     for number, source in cells:
         first, _, rest = source.lstrip().partition("\n")
         if MARK.match(first):
-            marked.append((number, _without_magics(rest).strip("\n")))
+            marked.append((number, _without_magics(rest)))
     return marked
 
 
 def _without_magics(source: str) -> str:
-    """Drop lines that begin with % or !, unless they are Python (a long expression's operator)."""
+    """Empty lines that begin with % or !, unless they are Python (a long expression's operator)."""
     try:
         ast.parse(source)
     except SyntaxError:
-        return "\n".join(line for line in source.split("\n") if not MAGIC.match(line))
+        return "\n".join("" if MAGIC.match(line) else line for line in source.split("\n"))
     return source
 
 

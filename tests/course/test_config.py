@@ -1,0 +1,47 @@
+"""nbgrader_config.py sets what exists, and what the course relies on."""
+
+from collections.abc import Iterator
+
+import nbgrader.apps
+import pytest
+from nbgrader.apps import NbGraderApp
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config, Configurable
+from traitlets.config.loader import LazyConfigValue, PyFileConfigLoader
+
+from .conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config()
+
+
+def descendants(cls: type) -> Iterator[type]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from descendants(child)
+
+
+def test_every_option_exists_and_takes_its_value(config: Config) -> None:
+    NbGraderApp().all_configurable_classes()  # imports everything that can be configured
+    classes = {cls.__name__: cls for cls in descendants(Configurable)}
+    for section, options in config.items():
+        assert section in classes, f"nbgrader has no {section}"
+        traits = classes[section].class_traits(config=True)
+        for option, value in options.items():
+            assert option in traits, f"{section} has no option {option}"
+            if not isinstance(value, LazyConfigValue):
+                configured = classes[section](config=config)
+                assert getattr(configured, option) == value
+
+
+def test_the_course_is_the_folder_of_its_configuration(config: Config) -> None:
+    assert CourseDirectory(config=config).root == str(ROOT)
+    assert CourseDirectory(config=config).course_id
+
+
+def test_the_twin_is_never_copied(config: Config) -> None:
+    ignore = CourseDirectory(config=config).ignore
+    assert nbgrader.utils.is_ignored(str(ROOT / "source/10_compression/compression_dev.py"), ignore)
+    assert not nbgrader.utils.is_ignored(str(ROOT / "source/10_compression/module.yaml"), ignore)
