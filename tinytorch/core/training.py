@@ -78,7 +78,7 @@ def class_indices(labels: NDArray[Any], outputs: tuple[int, ...]) -> NDArray[np.
     if labels.dtype.kind in "iu":
         return labels
     indices: NDArray[np.int64] = labels.astype(np.int64)
-    if labels.dtype.kind != "f" or (indices != labels).any():
+    if labels.dtype.kind not in "bf" or (indices != labels).any():
         raise ValueError(f"class indices must be whole numbers; got {labels.dtype} values")
     return indices
 
@@ -196,7 +196,9 @@ class Trainer:
         if epochs < 1:
             raise ValueError(f"epochs must be at least 1; got {epochs}")
         train = self._checked("data", data, batch_size, seed)
-        validate = validation_data and self._checked("validation_data", validation_data)
+        validate = None
+        if validation_data is not None:
+            validate = self._checked("validation_data", validation_data, batch_size)
         progress = _Progress(epochs, len(train)) if verbose else None
         history: dict[str, list[float]] = {}
         for epoch in range(1, epochs + 1):
@@ -213,7 +215,7 @@ class Trainer:
                     f"the loss became {scores['loss']} in epoch {epoch}: training diverged; "
                     "make the model anew and try a smaller learning_rate"
                 )
-            if validate:
+            if validate is not None:
                 evaluated = self.evaluate(*validate.arrays)
                 scores |= {f"val_{name}": score for name, score in evaluated.items()}
             for name, score in scores.items():
@@ -257,7 +259,7 @@ class Trainer:
         self,
         name: str,
         data: Data,
-        batch_size: int = 1,
+        batch_size: int,
         seed: int | np.random.Generator | None = None,
     ) -> DataLoader:
         """The data as a DataLoader, once one example went through the model and all targets through
@@ -306,10 +308,9 @@ class _Progress:
         seconds = self._shown - self._start
         done = self._steps / (self._epochs * self._batches)
         epoch = math.ceil(self._steps / self._batches)
-        bar = "#" * int(20 * done)
-        line = (
-            f"epoch {epoch}/{self._epochs} [{bar:.<20}]{self._scores}"
-            f"  {seconds:.1f} s, {seconds / done - seconds:.1f} s left"
+        left = (
+            f"{done:.0%}, {seconds / done - seconds:.0f} s left" if done < 1 else f"{seconds:.1f} s"
         )
+        line = f"epoch {epoch}/{self._epochs}{self._scores}  {left}"
         sys.stdout.write((f"\r{line:<79}" if self._live else line) + end)
         sys.stdout.flush()
