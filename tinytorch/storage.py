@@ -43,9 +43,8 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, TypeAlias
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,9 +85,9 @@ def save_model(
             the one of the layer's present weights. Nothing is written then.
     """
     data = _encode(model, quantization or {})
-    path = Path(path)
+    folder, name = os.path.split(path)
     # A reader sees the old file or the new one, never half of it: also when the disk is full.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = os.path.join(folder, f".{name}.{os.getpid()}")
     try:
         with open(unfinished, "wb") as file:
             file.write(data)
@@ -96,7 +95,8 @@ def save_model(
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # it has the right name already
+            os.remove(unfinished)
     return len(data)
 
 
@@ -120,8 +120,7 @@ def load_model(path: str | os.PathLike[str]) -> Sequential:
             raise StorageError(f"{os.fspath(path)}: {error}") from None
 
 
-@dataclass(frozen=True)
-class _Grid:
+class _Grid(NamedTuple):
     """The weights that integers stand for: `(integers - zero_point) * scale`."""
 
     bits: int
@@ -243,7 +242,7 @@ def _is_integer(value: object) -> bool:
 def _shorten(exact: _Grid, integers: NDArray[np.int64], weights: Floats) -> _Grid:
     """Use a float32 scale where it gives the weights to the bit."""
     with np.errstate(over="ignore"):
-        short = replace(exact, scale=exact.scale.astype(np.float32))
+        short = exact._replace(scale=exact.scale.astype(np.float32))
     fits = (short.scale > 0).all() and np.array_equal(short.weights(integers), weights)
     return short if fits else exact
 
