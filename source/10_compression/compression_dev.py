@@ -47,6 +47,12 @@
 #   table says which arguments are bad. A ratio that is NaN always is; so are weights that are not all finite, in every
 #   function that prunes, quantizes or ranks.
 
+# %% nbgrader={"grade": false, "grade_id": "threads", "locked": true, "schema_version": 3, "solution": false, "task": false}
+import os
+
+# Before NumPy is loaded: on arrays as small as these, a second thread waits more than it works.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # %% nbgrader={"grade": false, "grade_id": "imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 import copy
@@ -64,7 +70,6 @@ from tinytorch.core.tensor import Tensor
 # begin.
 
 # %% nbgrader={"grade": false, "grade_id": "tools-checks", "locked": true, "schema_version": 3, "solution": false, "task": false}
-import os
 import warnings
 
 CHECK_SEED = int(os.environ.get("TINYTORCH_CHECK_SEED", "0"))
@@ -254,13 +259,13 @@ def hold_zeros(model):
     return after_step
 
 
-def milliseconds(model, inputs, repeats=200):
-    """The times of that many forward passes over these inputs, in milliseconds."""
+def microseconds(model, inputs, repeats=200):
+    """The times of that many forward passes over these inputs, in microseconds."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
         logits(model, inputs)
-        times.append(1000 * (time.perf_counter() - start))
+        times.append(1e6 * (time.perf_counter() - start))
     return times
 
 
@@ -618,7 +623,7 @@ def calculate_sparsity(layer):
     if getattr(layer, "weights", None) is None:
         return 0.0
     weights = layer.weights.data
-    return 1 - np.count_nonzero(weights) / weights.size
+    return np.count_nonzero(weights == 0) / weights.size
     ### END SOLUTION
 
 
@@ -674,23 +679,24 @@ def prune_weights_by_magnitude(layer, pruning_ratio=0.5):
         raise ValueError("weights must all be finite")
 
     total = weights.size
-    nonzero = np.count_nonzero(weights)
+    nonzero = np.count_nonzero(magnitude > 0)
     k = round(pruning_ratio * total)
     threshold = 0.0
     if k > 0:
         threshold = float(np.partition(magnitude, k - 1, axis=None)[k - 1])  # the k-th smallest
         keep = magnitude > threshold
-        spared = total - k - np.count_nonzero(keep)  # of those that tie at the threshold
-        keep.flat[np.flatnonzero(magnitude == threshold)[:spared]] = True
+        spared = total - k - np.count_nonzero(keep)  # of the weights that tie at the threshold, so many stay
+        if spared > 0:
+            keep.flat[np.flatnonzero(magnitude == threshold)[:spared]] = True
         weights *= keep
-    remaining = np.count_nonzero(weights)
+    remaining = min(nonzero, total - k)  # weights that were 0 already are the first to go
     return layer, {
         "pruning_ratio": pruning_ratio,
         "threshold": threshold,
         "total_weights": total,
         "weights_removed": nonzero - remaining,
         "remaining_weights": remaining,
-        "sparsity": calculate_sparsity(layer),
+        "sparsity": 1 - remaining / total,
         "compression_ratio": total / remaining if remaining else math.inf,
     }
     ### END SOLUTION
@@ -1295,25 +1301,26 @@ def quantize_layer_weights(layer, bits=8):
     scale = (w_max - w_min) / levels if w_max > w_min else 1.0
     zero_point = round(-w_min / scale)
 
-    steps = np.rint(weights / scale)
-    np.clip(steps, -zero_point, levels - zero_point, out=steps)
-    quantized = (steps + zero_point).astype(np.uint8 if bits <= 8 else np.uint16)
-    rounded = steps * scale
-    error = rounded - weights
-    layer.weights.data[...] = rounded
+    # Large arrays are written in place: on a large layer a new array costs more than the arithmetic.
+    steps = weights / scale  # the weights, in steps of the grid
+    rounded = np.rint(steps)
+    np.clip(rounded, -zero_point, levels - zero_point, out=rounded)
+    np.multiply(rounded, scale, out=weights)
+    steps -= rounded  # the errors, in steps of the grid
+    rounded += zero_point
     return layer, {
         "bits": bits,
         "scale": scale,
         "zero_point": zero_point,
         "min_val": min_val,
         "max_val": max_val,
-        "quantized_weights": quantized,
+        "quantized_weights": rounded.astype(np.uint8 if bits <= 8 else np.uint16),
         "total_weights": weights.size,
         "original_bytes": 4 * weights.size,
         "quantized_bytes": math.ceil(weights.size * bits / 8),
         "memory_reduction": 32 / bits,
-        "mse_error": float(np.mean(error**2)),
-        "max_error": float(np.abs(error).max()),
+        "mse_error": float(np.vdot(steps, steps)) / weights.size * scale**2,
+        "max_error": max(float(steps.max()), -float(steps.min())) * scale,
         "original_dtype": str(weights.dtype),
     }
     ### END SOLUTION
@@ -1992,7 +1999,8 @@ class DistillationLoss:
             raise ValueError("the batch must not be empty")
         if labels.shape == (batch,):
             labels = (labels[:, np.newaxis] == np.arange(classes)).astype(np.float64)
-        if labels.shape != (batch, classes) or np.any(np.sort(labels)[:, :-1] != 0) or np.any(labels.max(axis=1) != 1):
+        one_hot = labels.shape == (batch, classes) and np.all((labels == 0) | (labels == 1))
+        if not one_hot or np.any(labels.sum(axis=1) != 1):
             raise ValueError(f"labels must be class indices from 0 to {classes - 1} or one-hot, one for each of the batch")
         return student, teacher, labels
         ### END SOLUTION
@@ -2200,7 +2208,8 @@ def test_distillation_comprehensive_arguments_kept():
             arguments = student, teacher, labels
             before = [argument.copy() for argument in arguments]
             value = loss(*arguments)
-            assert np.ndim(value) == 0, f"the loss must be one number, yours has shape {np.shape(value)}"
+            number = np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f"
+            assert number, f"the loss must be a float, yours is {value!r}"
             for argument, copied in zip(arguments, before, strict=True):
                 assert np.array_equal(argument, copied), "logits and labels must stay as they were, yours are changed"
     student, teacher = Tensor(student), Tensor(teacher)
@@ -2265,8 +2274,7 @@ def test_distillation_comprehensive_bad_inputs():
         ("rows of halves", logits, logits, np.full((3, 4), 0.25)),
         ("a row with a 2 and a -1", logits, logits, np.array([[2, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])),
     ]:
-        labels = np.asarray(labels)
-        assert raises_value_error(loss, student, teacher, labels), (
+        assert raises_value_error(loss, student, teacher, np.asarray(labels)), (
             f"logits {student.shape} and {teacher.shape}, {what}: ValueError must be raised, yours returned a loss"
         )
     good = raises_value_error(loss, logits, logits, np.array([0, 3, 2]))
@@ -2470,6 +2478,512 @@ experiment_student_alone_and_distilled()
 # | | `layers`: for each pruned `Dense`, so not the last, the info that `prune_layer_neurons` gives on the given model's layer |
 # | `keep_ratio` not in (0, 1] or NaN; unknown `method` or `importance_method`; weights that are not all finite | `ValueError`, and nothing was modified |
 
+# %% nbgrader={"grade": false, "grade_id": "compute_neuron_importance", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def compute_neuron_importance(layer, method="weight_magnitude"):
+    """How much each neuron of a Dense layer matters, an array (output_size,); more is more important.
+
+    method: "weight_magnitude", "weight_variance" or "random". Raises ValueError for another one and for weights that
+    are not all finite.
+    """
+    ### BEGIN SOLUTION
+    weights = layer.weights.data
+    if not np.isfinite(weights).all():
+        raise ValueError("weights must all be finite")
+    if method == "weight_magnitude":
+        return np.abs(weights).sum(axis=0)
+    if method == "weight_variance":
+        return weights.var(axis=0)
+    if method == "random":
+        return np.random.default_rng().random(weights.shape[1])
+    raise ValueError(f"method must be 'weight_magnitude', 'weight_variance' or 'random', not {method!r}")
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-importance", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_importance():
+    """Importance is measured column by column: sum of magnitudes, population variance, or random numbers."""
+    layer = make_dense([[1.0, -2.0, 0.5], [3.0, 2.0, 0.5]])
+    for method, expected in [("weight_magnitude", [4, 4, 1]), ("weight_variance", [1, 4, 0])]:
+        got = compute_neuron_importance(layer, method)
+        assert is_close(got, expected), (
+            f"the neurons (columns) 1, 3 and -2, 2 and 0.5, 0.5 must have {method} {expected}, yours is {got}"
+        )
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(51)
+    for shape in [(7, 5), (4, 9), (1, 6), (8, 1)]:
+        layer = random_dense(rng, *shape)
+        before = snapshot(layer)
+        w = before[0].astype(np.float64)
+        magnitude = np.sqrt(w**2).sum(axis=0)
+        variance = (w**2).mean(axis=0) - w.mean(axis=0) ** 2
+        for method, expected in [("weight_magnitude", magnitude), ("weight_variance", variance)]:
+            got = compute_neuron_importance(layer, method=method)
+            assert isinstance(got, np.ndarray), f"an array must come back, yours is a {type(got).__name__}"
+            assert is_close(got, expected), f"{method} of weights {shape} must be {expected}, yours is {got}"
+        assert is_close(compute_neuron_importance(layer), magnitude), "the default method is weight_magnitude"
+        assert unchanged(layer, before), "computing the importance must leave the layer as it was, yours changed it"
+    layer = make_dense(np.ones((3, 60)) * np.arange(1, 61))
+    got = compute_neuron_importance(layer, "random")
+    assert np.shape(got) == (60,), f"random importance must have shape (60,), yours has {np.shape(got)}"
+    assert np.all(np.isfinite(got)), "random importance must be finite, yours is not"
+    order = np.argsort(got)
+    ordered = any(np.array_equal(order, other) for other in (np.arange(60), np.arange(60)[::-1]))
+    assert not ordered, "random importance must not rank the neurons by their position or weights, yours does"
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_importance()
+
+
+# %% nbgrader={"grade": false, "grade_id": "prune_layer_neurons", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def prune_layer_neurons(layer, keep_ratio=0.7, importance_method="weight_magnitude"):
+    """A new, smaller Dense with the `max(1, int(keep_ratio * output_size))` most important neurons of a layer.
+
+    Returns `(pruned, info)`; info holds `keep_ratio`, `importance_method`, `original_neurons`, `remaining_neurons`,
+    `neurons_removed`, `compression_ratio`, `original_params`, `new_params`, `param_reduction` and `keep_indices`.
+    Raises ValueError for a ratio outside (0, 1], an unknown method and weights that are not all finite.
+    """
+    ### BEGIN SOLUTION
+    if not 0 < keep_ratio <= 1:
+        raise ValueError(f"keep_ratio must be in (0, 1], not {keep_ratio}")
+    importance = compute_neuron_importance(layer, importance_method)
+    keep = max(1, int(keep_ratio * layer.output_size))
+    keep_indices = np.sort(np.argsort(importance)[-keep:])  # the most important, in their original order
+
+    pruned = Dense(layer.input_size, keep, use_bias=layer.bias is not None)
+    pruned.weights = layer.weights.data[:, keep_indices]
+    if layer.bias is not None:
+        pruned.bias = layer.bias.data[keep_indices]
+
+    original_params, new_params = (sum(p.size for p in each.parameters()) for each in (layer, pruned))
+    return pruned, {
+        "keep_ratio": keep_ratio,
+        "importance_method": importance_method,
+        "original_neurons": layer.output_size,
+        "remaining_neurons": keep,
+        "neurons_removed": layer.output_size - keep,
+        "compression_ratio": layer.output_size / keep,
+        "original_params": original_params,
+        "new_params": new_params,
+        "param_reduction": 1 - new_params / original_params,
+        "keep_indices": keep_indices,
+    }
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive():
+    """Half of four neurons go: a smaller layer with the two most important ones, in their order."""
+    weights = np.array([[0.1, 2.0, -1.0, -4.0], [0.2, -3.0, 0.5, 5.0], [0.3, 0.0, 1.0, 0.0]], dtype=np.float32)
+    result = prune_layer_neurons(make_dense(weights, bias=[10.0, 20.0, 30.0, 40.0]), 0.5)
+    returned = len(result) if isinstance(result, (tuple, list)) else 1
+    assert returned == 2, f"the function must return two values, (pruned, info), yours returned {returned}"
+    got = result[0].weights.data
+    assert got.shape == (3, 2), (
+        f"2 of 4 neurons with 3 inputs each must leave weights of shape (3, 2), yours have {got.shape}: "
+        "a neuron is a column, and removing it makes the array smaller"
+    )
+    assert not np.array_equal(got, weights[:, [0, 2]]), "the most important neurons must stay, yours keeps the least"
+    assert not np.array_equal(got, weights[:, [3, 1]]), "the neurons must stay in their original order, yours do not"
+    assert np.array_equal(got, weights[:, [1, 3]]), (
+        "the neurons 1 and 3 have the largest sums of magnitudes, 5 and 9, and must stay with their weights; "
+        f"your weights are {got.tolist()}"
+    )
+    bias = result[0].bias
+    assert bias is not None, "the layer has a bias, and the smaller one must have it too, yours has none"
+    assert np.array_equal(bias.data, [20, 40]), f"the bias of neurons 1 and 3 is 20 and 40, yours {bias.data.tolist()}"
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-kept_neurons", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_kept_neurons():
+    """The neurons that stay are the most important ones by the chosen method, copied exactly, in their order."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(52)
+    for method, ratio in [("weight_magnitude", 0.6), ("weight_variance", 0.6), ("weight_magnitude", 0.25)]:
+        layer = random_dense(rng, 6, 12)
+        layer.weights.data[:, :4] += 2.5
+        w, bias = layer.weights.data.astype(np.float64), layer.bias.data.copy()
+        score = np.abs(w).sum(axis=0) if method == "weight_magnitude" else w.var(axis=0)
+        pruned, _ = prune_layer_neurons(layer, ratio, importance_method=method)
+        kept = pruned.weights.data.shape[1]
+        expected = np.array([j for j in range(12) if np.sum(score > score[j]) < kept])
+        assert np.array_equal(pruned.weights.data, w[:, expected]), (
+            f"keep_ratio={ratio}, {method}: the columns {expected} must stay, in this order and unchanged, yours are "
+            "others"
+        )
+        assert np.array_equal(pruned.bias.data, bias[expected]), (
+            f"keep_ratio={ratio}, {method}: the bias must be that of the neurons {expected}, yours is another"
+        )
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_kept_neurons()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-count", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_count():
+    """max(1, int(keep_ratio * output_size)) neurons stay, and the smaller layer runs."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(53)
+    cases = [(10, 0.75, 7), (10, 0.99, 9), (8, 1.0, 8), (8, 0.01, 1), (1, 0.5, 1), (1, 1.0, 1), (7, 0.5, 3), (10, None, 7)]
+    for neurons, ratio, expected in cases:
+        layer = random_dense(rng, 3, neurons)
+        pruned, _ = prune_layer_neurons(layer) if ratio is None else prune_layer_neurons(layer, keep_ratio=ratio)
+        what = f"keep_ratio={0.7 if ratio is None else ratio} of {neurons} neurons"
+        shape = pruned.weights.data.shape
+        assert shape == (3, expected), f"{what} must leave weights of shape (3, {expected}), yours have {shape}"
+        sizes = pruned.input_size, pruned.output_size
+        assert sizes == (3, expected), f"{what} must leave a Dense(3, {expected}), yours is a Dense{sizes}"
+        shape = pruned(np.ones((2, 3))).shape
+        assert shape == (2, expected), f"{what}: 2 inputs must give outputs (2, {expected}), yours are {shape}"
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_count()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-report", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_report():
+    """The report counts neurons and parameters, and says which neurons stayed."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(54)
+    for method, ratio, use_bias in [
+        ("weight_magnitude", 0.5, True),
+        ("random", 0.3, True),
+        ("weight_variance", 1.0, False),
+        ("random", 0.65, False),
+    ]:
+        layer = random_dense(rng, 4, 9, use_bias)
+        w = layer.weights.data.copy()
+        pruned, info = prune_layer_neurons(layer, ratio, method)
+        kept = pruned.weights.data.shape[1]
+        per_neuron = 5 if use_bias else 4
+        expected = {
+            "keep_ratio": ratio,
+            "importance_method": method,
+            "original_neurons": 9,
+            "remaining_neurons": kept,
+            "neurons_removed": 9 - kept,
+            "compression_ratio": 9 / kept,
+            "original_params": 9 * per_neuron,
+            "new_params": kept * per_neuron,
+            "param_reduction": (9 - kept) / 9,
+        }
+        what = f"keeping {kept} of 9 neurons with {per_neuron} parameters each"
+        assert_report(info, expected, what)
+        assert "keep_indices" in info, f"the key 'keep_indices' must be there, yours are {sorted(map(str, info))}"
+        indices = np.asarray(info["keep_indices"])
+        assert indices.dtype.kind in "iu", f"{what}: keep_indices must be integers, yours are {indices.dtype}"
+        assert indices.shape == (kept,), f"{what}: keep_indices must hold {kept} of them, yours has {indices.shape}"
+        assert np.all(np.diff(indices) > 0), f"{what}: keep_indices must be sorted and differ, yours are {indices}"
+        assert np.array_equal(pruned.weights.data, w[:, indices]), (
+            f"{what}: keep_indices must name the columns that the smaller layer has, yours, {indices}, do not"
+        )
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_report()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-original_kept", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_original_kept():
+    """The given layer stays as it was; a new Dense comes back, without a bias where there was none."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(55)
+    for ratio, use_bias in [(0.5, True), (1.0, True), (0.5, False), (1.0, False)]:
+        layer = random_dense(rng, 5, 6, use_bias)
+        before = snapshot(layer)
+        pruned, _ = prune_layer_neurons(layer, ratio)
+        assert pruned is not layer, f"keep_ratio={ratio}: a new layer must come back, yours is the given one"
+        assert isinstance(pruned, Dense), f"a Dense must come back, yours is a {type(pruned).__name__}"
+        assert (pruned.bias is not None) == use_bias, (
+            f"a layer {'with' if use_bias else 'without'} bias must give one {'with' if use_bias else 'without'}, "
+            "yours does not"
+        )
+        pruned.weights.data[...] = 0
+        if use_bias:
+            pruned.bias.data[...] = 0
+        sizes = layer.input_size, layer.output_size
+        assert sizes == (5, 6), f"the given layer must stay a Dense(5, 6), yours became a Dense{sizes}"
+        assert unchanged(layer, before), "the given layer must stay as it was, yours is changed (copy the weights)"
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_original_kept()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-bad_arguments", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_bad_arguments():
+    """A bad ratio, an unknown method or weights that are not finite raise ValueError, and the layer stays."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(56)
+    layer = random_dense(rng, 4, 5)
+    before = snapshot(layer)
+    for ratio in (0, 0.0, -0.5, 1.2, math.nan, math.inf):
+        assert raises_value_error(prune_layer_neurons, layer, ratio), (
+            f"keep_ratio={ratio} is not in (0, 1] and must raise ValueError, yours took it"
+        )
+    for method in ("magnitude", "l1", "weight_Magnitude", ""):
+        assert raises_value_error(prune_layer_neurons, layer, 0.5, method), (
+            f"importance_method={method!r} is unknown and must raise ValueError, yours took it"
+        )
+        assert raises_value_error(compute_neuron_importance, layer, method), (
+            f"method={method!r} is unknown and must raise ValueError, your compute_neuron_importance took it"
+        )
+    assert unchanged(layer, before), "a bad argument must leave the layer as it was, yours changed it"
+    for value in (math.nan, math.inf, -math.inf):
+        layer = random_dense(rng, 4, 5)
+        layer.weights.data[1, rng.integers(5)] = value
+        for method in ("weight_magnitude", "weight_variance", "random"):
+            assert raises_value_error(prune_layer_neurons, layer, 0.5, method), (
+                f"a weight of {value} must raise ValueError, your prune_layer_neurons took it ({method})"
+            )
+            assert raises_value_error(compute_neuron_importance, layer, method), (
+                f"a weight of {value} must raise ValueError, your compute_neuron_importance took it ({method})"
+            )
+    for ratio in (1, 1.0, 0.001):
+        assert not raises_value_error(prune_layer_neurons, random_dense(rng, 4, 5), ratio, "random"), (
+            f"keep_ratio={ratio} is in (0, 1] and must be taken, yours raised ValueError"
+        )
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_bad_arguments()
+
+
+# %% nbgrader={"grade": false, "grade_id": "prune_model_neurons", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def prune_model_neurons(model, keep_ratio=0.7, importance_method="weight_magnitude"):
+    """A new Sequential in which every Dense but the last lost neurons, and the next Dense the matching input rows.
+
+    Neurons are ranked on the given model. Returns `(pruned, info)`; info holds `original_params`, `new_params`,
+    `param_reduction`, `compression_ratio` and `layers`, for each Dense but the last the info of `prune_layer_neurons`.
+    Raises ValueError for a ratio outside (0, 1], an unknown method and weights that are not all finite.
+    """
+    ### BEGIN SOLUTION
+    if not 0 < keep_ratio <= 1:
+        raise ValueError(f"keep_ratio must be in (0, 1], not {keep_ratio}")
+    dense = [layer for layer in model.layers if isinstance(layer, Dense)]
+    for layer in dense:
+        compute_neuron_importance(layer, importance_method)  # for its ValueErrors, the last layer's included
+
+    layers, infos = [], []
+    rows = None  # the inputs that the layer before has left; None: all
+    for layer in model.layers:
+        new = copy.deepcopy(layer)
+        if isinstance(layer, Dense):
+            kept_rows = rows
+            if layer is not dense[-1]:
+                new, info = prune_layer_neurons(layer, keep_ratio, importance_method)
+                infos.append(info)
+                rows = info["keep_indices"]
+            if kept_rows is not None:
+                wide, new = new, Dense(len(kept_rows), new.output_size, use_bias=new.bias is not None)
+                new.weights = wide.weights.data[kept_rows]
+                new.bias = wide.bias
+        layers.append(new)
+
+    pruned = Sequential(layers)
+    original_params, new_params = (sum(p.size for p in each.parameters()) for each in (model, pruned))
+    return pruned, {
+        "original_params": original_params,
+        "new_params": new_params,
+        "param_reduction": 1 - new_params / original_params,
+        "compression_ratio": original_params / new_params,
+        "layers": infos,
+    }
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-model_layers", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_model_layers():
+    """Every Dense but the last loses neurons, the next one the matching rows; the model runs as before."""
+    model = Sequential([random_dense(check_rng(57), 5, 8), ReLU(), random_dense(check_rng(58), 8, 3), Softmax()])
+    pruned, _ = prune_model_neurons(model, 0.5)
+    shapes = [pruned.layers[i].weights.data.shape for i in (0, 2)]
+    assert shapes == [(5, 4), (4, 3)], (
+        f"half of the 8 hidden neurons of Dense(5, 8), ReLU, Dense(8, 3) leave weights (5, 4) and (4, 3), yours are "
+        f"{shapes[0]} and {shapes[1]}: the outputs stay, and the next layer has one input row for each neuron left"
+    )
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(59)
+    for method, ratio in [("weight_magnitude", 0.5), ("weight_variance", 0.7), ("weight_magnitude", 1.0)]:
+        model = Sequential(
+            [Tanh(), random_dense(rng, 4, 9), ReLU(), Sigmoid(), random_dense(rng, 9, 7, False), random_dense(rng, 7, 8)]
+            + [Tanh(), random_dense(rng, 8, 3), Softmax()]
+        )
+        indices = (1, 4, 5, 7)
+        model.layers[4].weights.data[rng.permutation(9)[:4]] *= 4
+        x = rng.standard_normal((3, 4))
+        pruned, _ = prune_model_neurons(model, ratio, importance_method=method)
+        assert len(pruned.layers) == 9, "the model must keep its 9 layers, activations included, yours has others"
+        rows = np.arange(4)
+        for i in indices:
+            w = model.layers[i].weights.data.astype(np.float64)
+            score = np.abs(w).sum(axis=0) if method == "weight_magnitude" else w.var(axis=0)
+            kept = len(score) if i == 7 else max(1, int(ratio * len(score)))
+            columns = np.sort(np.argsort(-score)[:kept])
+            layer = pruned.layers[i]
+            expected = w[np.ix_(rows, columns)]
+            assert layer.weights.data.shape == expected.shape, (
+                f"keep_ratio={ratio}: layer {i} must have weights {expected.shape}, yours {layer.weights.data.shape}"
+            )
+            assert np.array_equal(layer.weights.data, expected), (
+                f"keep_ratio={ratio}, {method}: layer {i} must hold the rows {rows} and the columns {columns} of the "
+                "given model's layer, ranked there; yours holds others"
+            )
+            bias = model.layers[i].bias
+            assert (layer.bias is None) == (bias is None), f"layer {i} must have a bias only where the given one has"
+            if bias is not None:
+                right = np.array_equal(layer.bias.data, bias.data[columns])
+                assert right, f"keep_ratio={ratio}: layer {i} must hold the bias of the neurons {columns}"
+            rows = columns
+        for old, new in zip(model.layers, pruned.layers, strict=True):
+            assert type(new) is type(old), f"a {type(old).__name__} must stay one, yours became a {type(new).__name__}"
+        shape = pruned(x).shape
+        assert shape == (3, 3), f"3 inputs must give outputs (3, 3) as before, yours give {shape}"
+    single = Sequential([random_dense(rng, 3, 4), ReLU()])
+    pruned, _ = prune_model_neurons(single, 0.5)
+    assert is_close(pruned(np.ones((1, 3))).data, single(np.ones((1, 3))).data), (
+        "a model of one Dense has only outputs to lose and must compute what it did, yours does not"
+    )
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_model_layers()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-model_silent_neurons", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_model_silent_neurons():
+    """Removing neurons whose outgoing weights are all zero leaves the outputs as they were."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(510)
+    for activation in (ReLU, Sigmoid, Tanh):
+        layers = [random_dense(rng, 4, 8), random_dense(rng, 8, 6, False), random_dense(rng, 6, 3)]
+        for layer, following, silent in [
+            (layers[0], layers[1], rng.permutation(8)[:4]),
+            (layers[1], layers[2], rng.permutation(6)[:3]),
+        ]:
+            layer.weights.data[:, silent] *= 1e-3
+            following.weights.data[silent] = 0
+        model = Sequential([layers[0], activation(), layers[1], activation(), layers[2]])
+        x = rng.standard_normal((5, 4))
+        expected = model(x).data.copy()
+        pruned, _ = prune_model_neurons(model, 0.5)
+        assert pruned.layers[0].weights.data.shape == (4, 4), (
+            f"half of 8 neurons must go, yours leaves weights {pruned.layers[0].weights.data.shape}"
+        )
+        got = pruned(x).data
+        assert is_close(got, expected, atol=1e-5), (
+            f"the removed neurons sent nothing on ({activation.__name__}), so the outputs must stay as they were; "
+            f"yours differ by up to {np.abs(got - expected).max():.3g}"
+        )
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_model_silent_neurons()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-model_report", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_model_report():
+    """The report counts the parameters of both models, and describes each pruned layer."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(511)
+    for method in ("weight_magnitude", "random"):
+        model = Sequential([random_dense(rng, 4, 8), ReLU(), random_dense(rng, 8, 6, False), random_dense(rng, 6, 3)])
+        pruned, info = prune_model_neurons(model, 0.55, method)
+        new_params = sum(array.size for array in snapshot(pruned))
+        expected = {
+            "original_params": 109,
+            "new_params": new_params,
+            "param_reduction": 1 - new_params / 109,
+            "compression_ratio": 109 / new_params,
+        }
+        assert new_params < 109, "pruning must leave fewer than the 109 parameters, yours leaves them all"
+        assert_report(info, expected, f"your pruned model has {new_params} of 109 parameters")
+        assert "layers" in info, f"the key 'layers' must be there, yours are {sorted(map(str, info))}"
+        assert len(info["layers"]) == 2, f"'layers' must hold 2 reports, the last Dense has none, yours {info['layers']}"
+        for entry, i, neurons, per_neuron in [(info["layers"][0], 0, 8, 5), (info["layers"][1], 2, 6, 8)]:
+            kept = pruned.layers[i].weights.data.shape[1]
+            expected = {
+                "keep_ratio": 0.55,
+                "importance_method": method,
+                "original_neurons": neurons,
+                "remaining_neurons": kept,
+                "neurons_removed": neurons - kept,
+                "compression_ratio": neurons / kept,
+                "original_params": neurons * per_neuron,
+                "new_params": kept * per_neuron,
+                "param_reduction": 1 - kept / neurons,
+            }
+            what = f"layer {i} keeps {kept} of {neurons} neurons with {per_neuron} parameters each in the given model"
+            assert_report(entry, expected, what)
+            rows = np.arange(4) if i == 0 else np.asarray(info["layers"][0]["keep_indices"])
+            columns = np.asarray(entry["keep_indices"])
+            given = model.layers[i].weights.data[np.ix_(rows, columns)]
+            assert np.array_equal(pruned.layers[i].weights.data, given), (
+                f"{what}: keep_indices must name the neurons that your pruned model has, yours, {columns}, do not"
+            )
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_model_report()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-model_arguments", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_structured_pruning_comprehensive_model_arguments():
+    """The given model stays as it was; a bad ratio, method or weight raises ValueError."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(512)
+    model = Sequential([random_dense(rng, 4, 5), ReLU(), random_dense(rng, 5, 4, False), random_dense(rng, 4, 2)])
+    layers, before = list(model.layers), snapshot(model)
+    for ratio in (0.5, 1.0):
+        pruned, _ = prune_model_neurons(model, ratio)
+        assert pruned is not model, f"keep_ratio={ratio}: a new model must come back, yours is the given one"
+        for i in (0, 2, 3):
+            assert pruned.layers[i] is not model.layers[i], f"layer {i} of the new model must be a new one, yours is not"
+            pruned.layers[i].weights.data[...] = 0
+        same = len(model.layers) == 4 and all(a is b for a, b in zip(model.layers, layers, strict=True))
+        assert same, f"keep_ratio={ratio}: the given model must keep its layers, yours has others now"
+        assert unchanged(model, before), f"keep_ratio={ratio}: the given model must stay as it was, yours is changed"
+    for ratio in (0, -0.5, 1.5, math.nan):
+        assert raises_value_error(prune_model_neurons, model, ratio), (
+            f"keep_ratio={ratio} is not in (0, 1] and must raise ValueError, yours took it"
+        )
+    for method in ("magnitude", ""):
+        assert raises_value_error(prune_model_neurons, model, 0.5, method), (
+            f"importance_method={method!r} is unknown and must raise ValueError, yours took it"
+        )
+    assert unchanged(model, before), "a bad argument must leave the model as it was, yours changed it"
+    for i, value in [(0, math.nan), (2, math.inf), (3, math.nan)]:
+        weights = model.layers[i].weights.data
+        good, weights[1, 1] = float(weights[1, 1]), value
+        for method in ("weight_magnitude", "random"):
+            assert raises_value_error(prune_model_neurons, model, 0.5, method), (
+                f"a weight of {value} in layer {i} must raise ValueError, yours took it ({method})"
+            )
+        weights[1, 1] = good
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_structured_pruning_comprehensive_model_arguments()
+
 # %% [markdown]
 # ### Experiment: fewer neurons
 #
@@ -2525,8 +3039,9 @@ def experiment_fewer_neurons():
 experiment_fewer_neurons()
 
 # %% [markdown]
-# Retraining evens out much of the difference between the measures: much of what is gained is the smaller
-# architecture itself, and the weights that it begins from count for less. So one may ask for the architecture first.
+# How far a measure beats chance depends on how much is removed: compare the columns. Retraining evens out most of the
+# difference, so what remains is above all the smaller architecture itself; the weights it begins from count for less.
+# One may therefore look for the architecture first.
 # **MobileNet** (Howard et al. 2017, arXiv 1704.04861) is small by design: it replaces convolutions by
 # depthwise-separable ones, with far fewer weights, and is trained from scratch. And **neural architecture search**
 # automates what the five points of this picture are by hand: try architectures, measure each on accuracy and cost, keep
@@ -2537,7 +3052,7 @@ experiment_fewer_neurons()
 #
 # Time for one forward pass, for one image and for a batch of 128, as the median of many passes. Beside the networks with
 # fewer neurons stands the full one with as few nonzero weights by magnitude pruning, and the full one quantized to 8
-# bits.
+# bits. The networks are 784-300-100-10, untrained: the time does not depend on what the weights are.
 
 # %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-latency", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def experiment_what_is_truly_faster():
@@ -2557,13 +3072,13 @@ def experiment_what_is_truly_faster():
         quantize_layer_weights(layer, 8)
 
     times = {}
-    print("784-300-100-10".ljust(24), "batch 1: median, 99 %   batch 128: median   a million images")
+    print("784-300-100-10             one image: median, 99 %    batch of 128: median    a million images")
     for name, network in networks.items():
-        one, batch = milliseconds(network, images[:1], 400), milliseconds(network, images, 100)
+        one, batch = microseconds(network, images[:1], 400), microseconds(network, images, 100)
         times[name] = (np.median(one), np.median(batch))
         print(
-            f"{name:24}{np.median(one):10.3f}{np.percentile(one, 99):9.3f} ms"
-            f"{np.median(batch):16.3f} ms{1e6 / 128 * np.median(batch) / 1000:13.1f} s"
+            f"{name:27}{np.median(one):10.0f} us{np.percentile(one, 99):6.0f} us"
+            f"{np.median(batch):22.0f} us{np.median(batch) / 128:18.1f} s"
         )
 
     figure, axes = new_picture(2)
@@ -2571,9 +3086,9 @@ def experiment_what_is_truly_faster():
         values = [time_pair[column] for time_pair in times.values()]
         ax.barh(list(times), values, color=STYLES[column]["color"])
         for row, value in enumerate(values):
-            ax.text(value, row, f" {value:.3f}", va="center")
+            ax.text(value, row, f" {value:.0f}", va="center")
         ax.invert_yaxis()
-        ax.set(xlabel=f"time of a forward pass of {title}, median (ms)", xlim=(0, 1.25 * max(values)))
+        ax.set(xlabel=f"time of a forward pass of {title}, median (µs)", xlim=(0, 1.25 * max(values)))
     axes[1].set_yticklabels([])
     whole, half = times["full"], times["50 % of the neurons"]
     same = times[f"{100 * removed:.0f} % of the weights 0"]
@@ -2642,6 +3157,315 @@ experiment_what_is_truly_faster()
 # | `param_reduction` | in `structured_pruning`: the fraction of parameters removed |
 #
 # The given model, `inputs` and `labels` are left as they were. Weights that are not all finite: `ValueError`.
+
+# %% nbgrader={"grade": false, "grade_id": "compare_compression_techniques", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def compare_compression_techniques(model, inputs=None, labels=None):
+    """Compress copies of a Sequential in four ways and measure each: size, parameters and, given data, accuracy.
+
+    inputs: (n, features); labels: integers (n,). Returns a dict of dicts: `baseline`, `magnitude_pruning` (0.5,
+    global), `quantization` (8 bits), `structured_pruning` (keep 0.75) and `combined` (structured 0.75, then magnitude
+    0.5, then 8 bits), each with `technique`, `parameters`, `size_mb`, `compression_ratio`, `memory_reduction` and,
+    where data are given, `accuracy`. The model is left as it was.
+    """
+    ### BEGIN SOLUTION
+
+    def dense_layers(network):
+        return [layer for layer in network.layers if isinstance(layer, Dense)]
+
+    def quantize(network):
+        return [quantize_layer_weights(layer, 8)[1] for layer in dense_layers(network)]
+
+    def layer_bytes(layer, bits):
+        n, nonzero = layer.weights.size, np.count_nonzero(layer.weights.data)
+        mask = math.ceil(n / 8)
+        forms = [4 * n, mask + 4 * nonzero]
+        if bits is not None:
+            forms += [math.ceil(n * bits / 8) + 8, mask + math.ceil(nonzero * bits / 8) + 8]
+        return min(forms) + (0 if layer.bias is None else 4 * layer.bias.size)
+
+    def measure(technique, network, size, **more):
+        parameters = CompressionMetrics().count_parameters(network)["total_parameters"]
+        result = {
+            "technique": technique,
+            "parameters": parameters,
+            "size_mb": size / 1024**2,
+            "compression_ratio": baseline_size / size,
+            "memory_reduction": 1 - size / baseline_size,
+        }
+        if inputs is not None and labels is not None:
+            predictions = network(inputs).data.argmax(axis=1)
+            result["accuracy"] = float(np.mean(predictions == np.asarray(labels)))
+        return result | more
+
+    def stored_bytes(network, bits=None):
+        return sum(layer_bytes(layer, bits) for layer in dense_layers(network))
+
+    baseline_size = CompressionMetrics().calculate_model_size(model)["total_bytes"]
+    pruned, pruned_info = prune_model_by_magnitude(copy.deepcopy(model), 0.5, scope="global")
+    quantized = copy.deepcopy(model)
+    quantized_infos = quantize(quantized)
+    narrow, narrow_info = prune_model_neurons(model, 0.75)
+    combined, _ = prune_model_by_magnitude(prune_model_neurons(model, 0.75)[0], 0.5, scope="global")
+    quantize(combined)
+    zeros = sum(np.count_nonzero(layer.weights.data == 0) for layer in dense_layers(combined))
+    weights = sum(layer.weights.size for layer in dense_layers(combined))
+    return {
+        "baseline": measure("Baseline (float32)", model, baseline_size),
+        "magnitude_pruning": measure(
+            "Magnitude pruning (50 %)", pruned, stored_bytes(pruned), sparsity=pruned_info["sparsity"]
+        ),
+        "quantization": measure(
+            "Quantization (8 bits)",
+            quantized,
+            stored_bytes(quantized, 8),
+            avg_memory_reduction_factor=float(np.mean([info["memory_reduction"] for info in quantized_infos])),
+        ),
+        "structured_pruning": measure(
+            "Structured pruning (75 % of the neurons)",
+            narrow,
+            stored_bytes(narrow),
+            param_reduction=narrow_info["param_reduction"],
+        ),
+        "combined": measure("All combined", combined, stored_bytes(combined, 8), sparsity=zeros / weights),
+    }
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_compression_integration_comprehensive", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_compression_integration_comprehensive():
+    """The comparison holds all five results, with and without data; the baseline is the model as it is."""
+    rng = check_rng(61)
+    model = Sequential([random_dense(rng, 30, 20), ReLU(), random_dense(rng, 20, 5)])
+    inputs = rng.standard_normal((4, 30)).astype(np.float32)
+    for arguments in [(model,), (model, inputs, np.array([0, 1, 2, 3]))]:
+        results = compare_compression_techniques(*arguments)
+        for name in ("baseline", "magnitude_pruning", "quantization", "structured_pruning", "combined"):
+            assert name in results, f"the results must hold {name!r}, yours hold {sorted(map(str, results))}"
+            keys = ["technique", "parameters", "size_mb", "compression_ratio", "memory_reduction"]
+            if len(arguments) > 1:
+                keys.append("accuracy")
+            for key in keys:
+                assert key in results[name], f"results[{name!r}] must hold {key!r}, yours hold {sorted(results[name])}"
+            technique = results[name]["technique"]
+            readable = isinstance(technique, str) and technique.strip()
+            assert readable, f"the technique of {name} must be a readable name, yours is {technique!r}"
+        expected = {"parameters": 725, "size_mb": 725 * 4 / 1024**2, "compression_ratio": 1.0, "memory_reduction": 0.0}
+        assert_report(results["baseline"], expected, "the baseline: 725 parameters of 4 bytes, compared with itself")
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_compression_integration_comprehensive()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_compression_integration_comprehensive-size", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_compression_integration_comprehensive_size():
+    """Sizes are honest: each layer in the smallest of the forms it can be stored in, biases in float32."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(62)
+
+    def cut(weights):
+        """The weights with the smaller half of all of them at 0."""
+        order = np.argsort(np.abs(np.concatenate([w.ravel() for w in weights])))
+        limit = np.abs(np.concatenate([w.ravel() for w in weights]))[order[round(0.5 * len(order)) - 1]]
+        return [np.where(np.abs(w) <= limit, 0, w) for w in weights]
+
+    def stored(weights, biases, bits):
+        """Bytes of the layers, with the weights that 8 bits round to 0 as zeros."""
+        total = 4 * sum(biases)
+        for w in weights:
+            step = (max(w.max(), 0) - min(w.min(), 0)) / 255
+            nonzero = int(np.sum(np.abs(w) > step / 2)) if bits else np.count_nonzero(w)
+            mask = (w.size + 7) // 8
+            sizes = [4 * w.size, mask + 4 * nonzero]
+            total += min([*sizes, w.size + 8, mask + nonzero + 8] if bits else sizes)
+        return total
+
+    for sizes, sparse in [((40, 33, 21, 3), 0.0), ((30, 25, 1, 2), 0.7)]:
+        dense = [random_dense(rng, a, b, i != 1) for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))]
+        w = dense[0].weights.data
+        w.flat[rng.permutation(w.size)[: int(sparse * w.size)]] = 0
+        weights = [layer.weights.data.astype(np.float64) for layer in dense]
+        biases = [sizes[1], 0, sizes[3]]
+        narrow, rows = [], np.arange(sizes[0])
+        for w in weights:
+            keep = max(1, int(0.75 * w.shape[1])) if w is not weights[-1] else w.shape[1]
+            columns = np.sort(np.argsort(-np.abs(w).sum(axis=0))[:keep])
+            narrow.append(w[np.ix_(rows, columns)])
+            rows = columns
+        narrow_biases = [narrow[0].shape[1], 0, sizes[3]]
+        results = compare_compression_techniques(Sequential([dense[0], ReLU(), dense[1], Tanh(), dense[2]]))
+        for name, size in [
+            ("baseline", 4 * (sum(w.size for w in weights) + sum(biases))),
+            ("magnitude_pruning", stored(cut(weights), biases, None)),
+            ("quantization", stored(weights, biases, 8)),
+            ("structured_pruning", stored(narrow, narrow_biases, None)),
+            ("combined", stored(cut(narrow), narrow_biases, 8)),
+        ]:
+            got = results[name]["size_mb"]
+            assert is_close(got, size / 1024**2), (
+                f"{name} of a model of sizes {sizes} ({sparse:.0%} of the first layer's weights at 0, the second "
+                f"layer without bias) must take {size} bytes, {size / 1024**2:.6f} MB, yours takes {got} MB"
+            )
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_compression_integration_comprehensive_size()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_compression_integration_comprehensive-ratios", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_compression_integration_comprehensive_ratios():
+    """Ratio and reduction compare the size with the baseline's, without rounding."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(63)
+    weights = rng.permutation(np.linspace(0.5, 1, 165)) * rng.choice([-1, 1], 165)
+    results = compare_compression_techniques(Sequential([make_dense(weights.reshape(33, 5), np.zeros(5))]))
+    # 165 weights and 5 biases in one layer, whose neurons are outputs; half pruned leaves round(82.5) = 82 zeros.
+    for name, size in [
+        ("magnitude_pruning", 21 + 83 * 4 + 20),
+        ("quantization", 165 + 8 + 20),
+        ("structured_pruning", 680),
+        ("combined", 21 + 83 + 8 + 20),
+    ]:
+        expected = {"compression_ratio": 680 / size, "memory_reduction": 1 - size / 680}
+        assert_report(results[name], expected, f"{name} of Dense(33, 5) takes {size} bytes, the baseline 680")
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_compression_integration_comprehensive_ratios()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_compression_integration_comprehensive-parameters", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_compression_integration_comprehensive_parameters():
+    """Parameters are stored entries, zeros included: removing neurons alone leaves fewer."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(64)
+    model = Sequential([random_dense(rng, 6, 8), Tanh(), random_dense(rng, 8, 3)])
+    results = compare_compression_techniques(model)
+    what = "Dense(6, 8), Tanh, Dense(8, 3) has 83 parameters, with 6 of 8 hidden neurons 63"
+    for name, parameters in [
+        ("baseline", 83),
+        ("magnitude_pruning", 83),
+        ("quantization", 83),
+        ("structured_pruning", 63),
+        ("combined", 63),
+    ]:
+        assert_report(results[name], {"parameters": parameters}, f"{what}; {name}")
+    assert_report(results["structured_pruning"], {"param_reduction": 20 / 83}, f"{what}; structured_pruning")
+    expected = {"avg_memory_reduction_factor": 4.0}
+    assert_report(results["quantization"], expected, "each layer goes from 32 to 8 bits; quantization")
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_compression_integration_comprehensive_parameters()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_compression_integration_comprehensive-sparsity", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_compression_integration_comprehensive_sparsity():
+    """Sparsity is the fraction of zero weights over the whole model, after the last step."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(65)
+    model = Sequential([random_dense(rng, 6, 9), ReLU(), random_dense(rng, 9, 4)])
+    model.layers[2].weights.data *= 2
+    results = compare_compression_techniques(model)
+    assert_report(results["magnitude_pruning"], {"sparsity": 0.5}, "magnitude_pruning of 54 + 36 weights at ratio 0.5")
+    layer = random_dense(rng, 11, 7)
+    layer.weights.data[4, 2] = 400
+    w = np.abs(layer.weights.data.astype(np.float64))
+    cut = np.where(w < np.sort(w, axis=None)[round(0.5 * w.size)], 0, layer.weights.data)
+    step = (400 - min(cut.min(), 0)) / 255
+    zeros = int(np.sum(np.abs(cut) < step / 2))
+    results = compare_compression_techniques(Sequential([layer]))
+    assert_report(
+        results["combined"],
+        {"sparsity": zeros / 77},
+        f"combined, on a Dense(11, 7) with a weight of 400: pruning and then 8 bits leave {zeros} of 77 weights at 0",
+    )
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_compression_integration_comprehensive_sparsity()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_compression_integration_comprehensive-accuracy", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_compression_integration_comprehensive_accuracy():
+    """Each accuracy is the fraction that the compressed model itself gets right."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(66)
+    dense = [random_dense(rng, 7, 8), random_dense(rng, 8, 4)]
+    dense[0].weights.data[0, 0] = 90  # makes 8 bits coarse, and multiplies a feature that is always 0
+    a, b = (layer.weights.data.astype(np.float64) for layer in dense)
+    p, q = (layer.bias.data.astype(np.float64) for layer in dense)
+    inputs = rng.standard_normal((80, 7)).astype(np.float32)
+    inputs[:, 0] = 0
+
+    def halve(*weights):
+        ranked = np.sort(np.abs(np.concatenate([w.ravel() for w in weights])))
+        return [np.where(np.abs(w) < ranked[round(0.5 * len(ranked))], 0, w) for w in weights]
+
+    def eight_bits(*weights):
+        for w in weights:
+            step = (max(w.max(), 0) - min(w.min(), 0)) / 255
+            zero = np.rint(-min(w.min(), 0) / step)
+            yield (np.clip(np.rint(w / step) + zero, 0, 255) - zero) * step
+
+    kept = np.sort(np.argsort(np.abs(a).sum(axis=0))[2:])
+    narrow = a[:, kept], b[kept]
+    variants = {
+        "baseline": (a, p, b),
+        "magnitude_pruning": (halve(a, b)[0], p, halve(a, b)[1]),
+        "structured_pruning": (narrow[0], p[kept], narrow[1]),
+    }
+    first, second = eight_bits(a, b)
+    variants["quantization"] = first, p, second
+    first, second = eight_bits(*halve(*narrow))
+    variants["combined"] = first, p[kept], second
+    logits = {name: np.maximum(inputs @ w + bias, 0) @ v + q for name, (w, bias, v) in variants.items()}
+    margins = [np.diff(np.sort(z, axis=1)[:, -2:])[:, 0] for z in logits.values()]
+    clear = np.min(margins, axis=0) > 0.02  # no prediction that float32 could turn
+    labels = logits["baseline"].argmax(axis=1)
+    labels[::4] = rng.integers(4, size=20)
+    results = compare_compression_techniques(Sequential([dense[0], ReLU(), dense[1]]), inputs[clear], labels[clear])
+    for name, z in logits.items():
+        right = int(np.sum(z.argmax(axis=1)[clear] == labels[clear]))
+        expected = {"accuracy": right / int(clear.sum())}
+        assert_report(results[name], expected, f"{name} gets {right} of {clear.sum()} right")
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_compression_integration_comprehensive_accuracy()
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_compression_integration_comprehensive-untouched", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_compression_integration_comprehensive_untouched():
+    """Model and data stay as they were; weights that are not finite raise ValueError."""
+    ### BEGIN HIDDEN TESTS
+    rng = check_rng(67)
+    model = Sequential([random_dense(rng, 5, 8), ReLU(), random_dense(rng, 8, 3, False)])
+    inputs, labels = rng.standard_normal((6, 5)).astype(np.float32), rng.integers(3, size=6)
+    layers, before = list(model.layers), snapshot(model)
+    copies = inputs.copy(), labels.copy()
+    results = compare_compression_techniques(model, inputs=inputs, labels=labels)
+    assert len(results) >= 5, f"five results must come back, yours are {len(results)}"
+    same = len(model.layers) == 3 and all(a is b for a, b in zip(model.layers, layers, strict=True))
+    assert same, "the given model must keep its layers, yours has others now"
+    assert unchanged(model, before), "the given model must stay as it was, yours has other weights now: compress copies"
+    assert np.array_equal(inputs, copies[0]), "the inputs must stay as they were, yours are changed"
+    assert np.array_equal(labels, copies[1]), "the labels must stay as they were, yours are changed"
+    model.layers[2].weights.data[1, 1] = math.nan
+    before = snapshot(model)
+    assert raises_value_error(compare_compression_techniques, model), "a weight that is NaN must raise ValueError"
+    assert unchanged(model, before), "a weight that is NaN must leave the model as it was, yours changed it"
+    ### END HIDDEN TESTS
+
+
+with warnings.catch_warnings(action="ignore"):
+    test_compression_integration_comprehensive_untouched()
 
 # %% [markdown]
 # ## What comes next
