@@ -10,7 +10,7 @@ BIN := .venv/bin
 help:
 	@echo 'make demo       grade a made-up class of twelve and show the result'
 	@echo 'make test       check everything: style, types, library, module, course'
-	@echo 'make release    make release/ from source/ (and the gradebook, where there is none)'
+	@echo 'make release    make release/ from source/, and tell the gradebook'
 	@echo 'make notebook   the master notebook from its text twin;  make twin   the other way round'
 	@echo 'make export     a solved notebook (NOTEBOOK=...) to tinytorch/core/compression.py'
 	@echo 'make wheel      what students install, in dist/'
@@ -27,7 +27,8 @@ lint: .venv/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-release: notebook
+release: .venv/.course
+	@$(BIN)/python -m grader.twin check $(TWIN)
 	$(BIN)/nbgrader generate_assignment $(ASSIGNMENT)
 
 notebook: .venv/.course

@@ -47,6 +47,12 @@ c.Execute.extra_arguments = ["--HistoryManager.hist_file=:memory:", "--log-level
 c.LimitOutput.max_lines = 200
 c.LimitOutput.max_traceback = 30
 
+# Errors in one line with what to do; `--log-level=DEBUG` shows whole tracebacks.
+c.Application.logging_config = {
+    "filters": {"plain": {"()": "grader.plain.PlainErrors"}},
+    "handlers": {"console": {"filters": ["plain"]}},
+}
+
 # Late submissions are marked with how late they are and lose nothing, until the course decides
 # otherwise: "zero" takes all points, a plugin_class of your own any other part (see nbgrader's
 # documentation on late submissions). It applies to assignments with a due date: `nbgrader db

@@ -47,7 +47,19 @@ def read_notebook(path: Path) -> NotebookNode:
         raise TwinError(f"{path} does not exist: check the path") from None
     except (nbformat.reader.NotJSONError, UnicodeDecodeError):
         raise TwinError(f"{path} is not valid JSON: restore it from git") from None
+    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+    if language != "python":
+        raise TwinError(f"{path} is for {language}: choose the kernel Python 3 (ipykernel)")
     return notebook
+
+
+def check(twin: Path, path: Path) -> None:
+    """Raise TwinError where the cells of a notebook and of its twin differ."""
+    if _clean(read_notebook(path)) != notebook_from_text(_read_text(twin)):
+        raise TwinError(
+            f"{path} and {twin.name} differ: run `make twin` if the notebook was edited, "
+            "`make notebook` if the twin was"
+        )
 
 
 def _clean(notebook: NotebookNode) -> NotebookNode:
@@ -91,15 +103,22 @@ def _write(text: str, path: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Bring a notebook and its twin in step, from the one that was edited."""
+    """Bring a notebook and its twin in step, or check that they are."""
     parser = argparse.ArgumentParser(prog="python -m grader.twin", description=main.__doc__)
-    parser.add_argument("edited", choices=["notebook", "twin"], help="which of the two counts")
+    parser.add_argument(
+        "counts",
+        choices=["notebook", "twin", "check"],
+        help="the one that was edited and counts, or check: say whether they are in step",
+    )
     parser.add_argument("twin", type=Path, help="the .py file; the notebook has its name")
     arguments = parser.parse_args(argv)
     twin: Path = arguments.twin
     path = twin.with_suffix(".ipynb")
     try:
-        if arguments.edited == "twin":
+        if arguments.counts == "check":
+            check(twin, path)
+            return 0
+        if arguments.counts == "twin":
             notebook = notebook_from_text(_read_text(twin))
         else:
             notebook = _clean(read_notebook(path))

@@ -83,3 +83,10 @@ def test_a_broken_notebook_changes_nothing(pair: Path, capsys: pytest.CaptureFix
     assert twin.main(["notebook", str(pair)]) == 1
     assert "is not valid JSON" in capsys.readouterr().err
     assert pair.read_text() == before
+
+
+def test_check_tells_which_way_to_go(pair: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert twin.main(["check", str(pair)]) == 0
+    pair.write_text(TEXT.replace("x = 1", "x = 4"))
+    assert twin.main(["check", str(pair)]) == 1
+    assert "make notebook" in capsys.readouterr().err

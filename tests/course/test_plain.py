@@ -1,0 +1,72 @@
+"""What nbgrader's commands say about bad input: one line that says what to do, no traceback."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import ASSIGNMENT, NOTEBOOK, Course, new_course
+
+pytestmark = pytest.mark.xdist_group("released")
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    return new_course(tmp_path_factory.mktemp("plain") / "course")
+
+
+def refusal(course: Course, *arguments: str) -> str:
+    """Run a command, which must fail; the errors it logged."""
+    result = course.run("nbgrader", *arguments)
+    assert result.returncode != 0
+    assert "Traceback" not in result.stdout + result.stderr
+    return "\n".join(line for line in result.stderr.splitlines() if "ERROR" in line)
+
+
+def for_another_kernel(notebook: Path) -> str:
+    content = json.loads(notebook.read_text())
+    kernel = {"name": "ir", "language": "R", "display_name": "R"}
+    return json.dumps(content | {"metadata": {"kernelspec": kernel}})
+
+
+def test_not_json(course: Course) -> None:
+    path = course.folder / "source" / ASSIGNMENT / NOTEBOOK
+    intact = path.read_text()
+    path.write_text("{ not json")
+    assert "the notebook is not valid JSON" in refusal(course, "generate_assignment", ASSIGNMENT)
+    assert "the notebook is not valid JSON" in refusal(course, "validate", str(path))
+    path.write_text(intact)
+
+
+def test_another_kernel(course: Course) -> None:
+    path = course.folder / "source" / ASSIGNMENT / NOTEBOOK
+    intact = path.read_text()
+    path.write_text(for_another_kernel(path))
+    assert "choose Python 3" in refusal(course, "generate_assignment", ASSIGNMENT)
+    assert "choose Python 3" in refusal(course, "validate", str(path))
+    path.write_text(intact)
+
+
+def test_a_misspelled_assignment(course: Course) -> None:
+    said = refusal(course, "generate_assignment", "10_compresion")
+    assert "No notebooks were matched" in said
+    assert f"Did you mean: {course.folder}/source/./{ASSIGNMENT}" in said
+
+
+def test_no_submissions(course: Course) -> None:
+    assert "No notebooks were matched" in refusal(course, "autograde", ASSIGNMENT)
+
+
+def test_a_gradebook_that_cannot_be_opened(course: Course) -> None:
+    (course.folder / "gradebook.db").unlink(missing_ok=True)
+    (course.folder / "gradebook.db").mkdir()
+    said = refusal(course, "generate_assignment", ASSIGNMENT)
+    assert "gradebook.db cannot be opened: make its folder writable" in said
+    (course.folder / "gradebook.db").rmdir()
+
+
+def test_debug_shows_the_whole_traceback(course: Course) -> None:
+    path = course.folder / "broken.ipynb"
+    path.write_text("{ not json")
+    result = course.run("nbgrader", "validate", "--log-level=DEBUG", str(path))
+    assert "Traceback" in result.stderr
