@@ -338,6 +338,16 @@ def test_as_tensor_takes_float32_arrays_without_a_copy():
     assert as_tensor(t) is t
 
 
+def test_comparing_is_elementwise():
+    t = Tensor([0.0, 1.0])
+    assert (t == 0).tolist() == (t == Tensor([0, 2])).tolist() == [True, False]
+    assert (t != 0).tolist() == [False, True]
+    assert (np.zeros(2) == t).tolist() == [True, False]
+    assert (t == None) is False  # noqa: E711 - `layer.bias == None` is seen in the wild
+    assert (t != None) is True  # noqa: E711
+    assert {t: 1}[t] == 1
+
+
 def test_small_conveniences():
     t = Tensor([[1.0, 2.0], [3.0, 4.0]])
     assert len(t) == 2

@@ -106,6 +106,15 @@ class Tensor:
     def __len__(self) -> int:
         return len(self._data)
 
+    def __eq__(self, other: Any) -> Any:
+        """Elementwise, an array: `weights == 0` must not quietly be False. Never equal to None."""
+        return False if other is None else self._data == as_tensor(other)._data
+
+    def __ne__(self, other: Any) -> Any:
+        return True if other is None else self._data != as_tensor(other)._data
+
+    __hash__ = object.__hash__
+
     def __repr__(self) -> str:
         grad = ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({np.array2string(self._data, precision=4, separator=', ')}{grad})"
