@@ -65,8 +65,10 @@ def test_a_gradebook_that_cannot_be_opened(course: Course) -> None:
     (course.folder / "gradebook.db").rmdir()
 
 
-def test_debug_shows_the_whole_traceback(course: Course) -> None:
-    path = course.folder / "broken.ipynb"
+def test_debugging_shows_the_whole_traceback(course: Course) -> None:
+    path = course.folder / "source" / ASSIGNMENT / NOTEBOOK
+    intact = path.read_text()
     path.write_text("{ not json")
-    result = course.run("nbgrader", "validate", "--log-level=DEBUG", str(path))
+    result = course.run("nbgrader", "generate_assignment", ASSIGNMENT, "--log-level=DEBUG")
     assert "Traceback" in result.stderr
+    path.write_text(intact)
