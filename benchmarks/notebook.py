@@ -37,7 +37,10 @@ def _whole_notebook() -> float:
     free = {name: value for name, value in os.environ.items() if name not in THREADS}
     with tempfile.TemporaryDirectory() as folder:
         client = nbclient.NotebookClient(
-            notebook, timeout=600, resources={"metadata": {"path": folder}}
+            notebook,
+            timeout=600,
+            resources={"metadata": {"path": folder}},
+            extra_arguments=["--log-level=ERROR"],
         )
         start = time.perf_counter()
         client.execute(env=free | {"PYTHONPATH": str(ROOT)})
