@@ -469,6 +469,8 @@ def test_compression_metrics_comprehensive_whole_model():
     assert_report(size, expected, f"the size of {model}, weights and biases")
     size = CompressionMetrics().calculate_model_size(model, dtype="float16")
     assert_report(size, {"total_bytes": 2.0 * total}, f"the size of {model} as float16")
+    size = CompressionMetrics().calculate_model_size(Sequential([ReLU()]))
+    assert_report(size, {"total_parameters": 0, "total_bytes": 0.0}, "the size of a model without parameters")
     assert unchanged(model, before), "computing a size must leave the model as it was, your method changed it"
     ### END HIDDEN TESTS
 
@@ -1006,6 +1008,9 @@ def test_magnitude_pruning_comprehensive_model_global():
             f"no weight that stays may be smaller in magnitude than a removed one, in whichever layer; "
             f"yours removed {largest_gone:.4f} and kept {smallest_kept:.4f}"
         )
+    pruned, _ = prune_model_by_magnitude(Sequential([random_dense(rng, 4, 5)]))
+    zeros = np.count_nonzero(pruned.layers[0].weights.data == 0)
+    assert zeros == 10, f"without a ratio half of the 20 weights, 10, must become 0, yours set {zeros}"
     tied = Sequential([make_dense(np.full((2, 3), 0.5)), ReLU(), make_dense(np.full((3, 3), -0.5))])
     pruned, _ = prune_model_by_magnitude(tied, 0.4, "global")
     zeros = sum(np.count_nonzero(pruned.layers[i].weights.data == 0) for i in (0, 2))
@@ -1434,8 +1439,12 @@ def test_quantization_comprehensive_zero():
             weights = rng.uniform(low, high, (5, 6))
             zeros = rng.permutation(30)[:12]
             weights.flat[zeros] = 0
-            layer, _ = quantize_layer_weights(make_dense(weights), bits)
+            layer = make_dense(weights)
+            before = layer.weights.data.ravel().copy()
+            layer, _ = quantize_layer_weights(layer, bits)
             after = layer.weights.data.ravel()
+            moved = not np.array_equal(after, before)
+            assert moved, f"weights from {low} to {high} at {bits} bits must be rounded, yours are what they were"
             kept = np.count_nonzero(after[zeros] == 0)
             assert kept == 12, (
                 f"weights from {low} to {high} at {bits} bits: 12 weights were 0.0 before and must be 0.0 afterwards, "
@@ -1490,6 +1499,7 @@ def test_quantization_comprehensive_repeat():
         first, integers = layer.weights.data.copy(), np.array(info["quantized_weights"])
         layer, info = quantize_layer_weights(layer, bits)
         assert len(np.unique(integers)) > 1, f"{bits} bits: weights from -1 to 1.5 must not all become one integer"
+        assert not np.array_equal(first, np.float32(weights)), f"{bits} bits: the weights must be rounded, yours are not"
         assert np.array_equal(info["quantized_weights"], integers), (
             f"{bits} bits: quantizing again must give the same integers, yours are off by up to "
             f"{np.abs(np.asarray(info['quantized_weights'], dtype=int) - integers).max()}"
@@ -2854,6 +2864,9 @@ def test_structured_pruning_comprehensive_model_layers():
             assert type(new) is type(old), f"a {type(old).__name__} must stay one, yours became a {type(new).__name__}"
         shape = pruned(x).shape
         assert shape == (3, 3), f"3 inputs must give outputs (3, 3) as before, yours give {shape}"
+    pruned, _ = prune_model_neurons(Sequential([random_dense(rng, 3, 10), ReLU(), random_dense(rng, 10, 2)]))
+    shape = pruned.layers[0].weights.data.shape
+    assert shape == (3, 7), f"without a ratio 0.7 of 10 neurons stay, weights (3, 7), yours have {shape}"
     single = Sequential([random_dense(rng, 3, 4), ReLU()])
     pruned, _ = prune_model_neurons(single, 0.5)
     assert is_close(pruned(np.ones((1, 3))).data, single(np.ones((1, 3))).data), (
@@ -2961,6 +2974,9 @@ def test_structured_pruning_comprehensive_model_arguments():
         same = len(model.layers) == 4 and all(a is b for a, b in zip(model.layers, layers, strict=True))
         assert same, f"keep_ratio={ratio}: the given model must keep its layers, yours has others now"
         assert unchanged(model, before), f"keep_ratio={ratio}: the given model must stay as it was, yours is changed"
+    single = Sequential([random_dense(rng, 3, 4)])
+    pruned, _ = prune_model_neurons(single, 0.5)
+    assert pruned.layers[0] is not single.layers[0], "the Dense of a model with only one must be a new one, yours is not"
     for ratio in (0, -0.5, 1.5, math.nan):
         assert raises_value_error(prune_model_neurons, model, ratio), (
             f"keep_ratio={ratio} is not in (0, 1] and must raise ValueError, yours took it"
