@@ -1,0 +1,375 @@
+"""nbgrader's autograde, with the wall: `nbgrader autograde`, `NbGraderAPI`, formgrader's button.
+
+`use_wall(c)` in nbgrader_config.py puts `WalledAutograde` in the place of nbgrader's `Autograde`.
+Where that failed, the preprocessors that it configures refuse to grade: nothing falls back to
+running student code unprotected.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import glob
+import os
+import re
+import shutil
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import nbgrader.apps.api
+import nbgrader.apps.autogradeapp
+import nbgrader.converters
+import nbgrader.converters.autograde
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters.autograde import Autograde
+from nbgrader.converters.base import NbGraderException
+from nbgrader.preprocessors import (
+    AssignLatePenalties,
+    CheckCellMetadata,
+    GetGrades,
+    LimitOutput,
+    NbGraderPreprocessor,
+    SaveAutoGrades,
+)
+from nbgrader.utils import find_all_files, is_grade, is_solution, parse_utc
+from traitlets import Bool, Dict, List, TraitError, validate
+from traitlets.config import Config
+
+from grader.assignment import (
+    Assignment,
+    AssignmentError,
+    compare_with_gradebook,
+    read_assignment,
+    source_notebooks,
+)
+from grader.examine import ExaminationLost, Examined, Wall
+from grader.secret import check_seed, course_secret
+from grader.submission import (
+    NotebookMissing,
+    SubmissionError,
+    UnsafeFile,
+    read_plain_file,
+    read_submission,
+)
+from grader.wall import UNPROTECTED_WARNING, Limits, WallError
+
+
+def use_wall(c: Config, show_hidden_tests_after_deadline: bool = False) -> None:
+    """Make nbgrader grade behind the wall. For nbgrader_config.py.
+
+    show_hidden_tests_after_deadline: whether feedback made after an assignment's due date shows
+    the source of its hidden tests.
+    """
+    for module in (
+        nbgrader.converters,
+        nbgrader.converters.autograde,
+        nbgrader.apps.autogradeapp,
+        nbgrader.apps.api,
+    ):
+        module.Autograde = WalledAutograde
+    c.Autograde.sanitize_preprocessors = []
+    c.Autograde.autograde_preprocessors = list(_RECORD)
+    if show_hidden_tests_after_deadline:
+        c.GenerateFeedback.preprocessors = [GetGrades, ShowHiddenTests, CSSHTMLHeaderPreprocessor]
+
+
+class RecordVerdicts(SaveAutoGrades):
+    """Record the examiner's verdicts; nothing is inferred from a cell's outputs."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        if "verdicts" not in resources["nbgrader"]:
+            raise WallError(
+                "nbgrader's own autograde is at work, not the wall's: nbgrader_config.py must call "
+                "grader.autograde.use_wall(c); nothing was graded"
+            )
+        result: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)
+        return result
+
+    def _add_score(self, cell: NotebookNode, resources: dict[str, Any]) -> None:
+        if is_solution(cell):  # an answer that a person grades
+            super()._add_score(cell, resources)
+            return
+        name = cell.metadata["nbgrader"]["grade_id"]
+        grade = self.gradebook.find_grade(
+            name, self.notebook_id, self.assignment_id, self.student_id
+        )
+        grade.auto_score = resources["nbgrader"]["verdicts"][name]
+        grade.needs_manual_grade = grade.manual_score is not None
+        self.gradebook.db.commit()
+
+
+class ShowHiddenTests(NbGraderPreprocessor):
+    """In feedback made after the due date: graded cells with the source of their hidden tests."""
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        told = resources["nbgrader"]
+        with Gradebook(told["db_url"]) as gradebook:
+            due = gradebook.find_assignment(told["assignment"]).duedate
+            if due is None or due > dt.datetime.now(dt.UTC).replace(tzinfo=None):
+                return nb, resources
+            for cell in filter(is_grade, nb.cells):
+                saved = gradebook.find_source_cell(
+                    cell.metadata.nbgrader.grade_id, told["notebook"], told["assignment"]
+                )
+                if not is_solution(cell):
+                    cell.source = saved.source
+        return nb, resources
+
+
+_RECORD = (LimitOutput, RecordVerdicts, AssignLatePenalties, CheckCellMetadata)
+
+
+class WalledAutograde(Autograde):
+    """`Autograde`, with every submission read before anything is copied, and examined behind the
+    wall. Late penalties, manual grades and files are nbgrader's own."""
+
+    limits = Dict(
+        help="What a submission may use, by the names of grader.wall.Limits: {'cell_seconds': 60}"
+    ).tag(config=True)
+
+    run_student_code_with_all_my_rights = Bool(
+        False,
+        help="Grade WITHOUT the wall. Student code can then read and change every file you can, "
+        "the gradebook and the hidden tests included, and forge its grade.",
+    ).tag(config=True)
+
+    sanitize_preprocessors: List[Any] = List([]).tag(config=True)
+    autograde_preprocessors = List(list(_RECORD)).tag(config=True)
+
+    @validate("limits")
+    def _known_limits(self, proposal: dict[str, Any]) -> dict[str, Any]:
+        limits: dict[str, Any] = proposal["value"]
+        unknown = sorted(set(limits) - set(Limits.__dataclass_fields__))
+        if unknown:
+            known = ", ".join(Limits.__dataclass_fields__)
+            raise TraitError(f"no limit is called {unknown[0]!r}; there are: {known}")
+        return limits
+
+    def start(self) -> None:
+        """Grade what is to be graded. Raises NbGraderException where anything was not."""
+        if self.config.get("Execute", Config()).get("enabled", True) is False:
+            self._stop("--no-execute is refused: points are earned by checks that ran")
+        if self.run_student_code_with_all_my_rights:
+            self.log.warning(UNPROTECTED_WARNING)
+        with ExitStack() as self._open:
+            try:
+                self._assignments = self._read_assignments()
+                self._walls = {
+                    name: self._open.enter_context(self._wall(assignment))
+                    for name, assignment in self._assignments.items()
+                }
+                super().start()
+            except (AssignmentError, WallError) as error:
+                self._stop(str(error))
+
+    def _stop(self, message: str) -> None:
+        self.log.error(message)
+        raise NbGraderException(message)
+
+    def _wall(self, assignment: Assignment) -> Wall:
+        wall = Wall(
+            assignment,
+            Limits(**self.limits),
+            hidden=(Path(self.coursedir.root),),
+            protected=not self.run_student_code_with_all_my_rights,
+        )
+        return wall
+
+    def _read_assignments(self) -> dict[str, Assignment]:
+        """The assignment's notebooks by name, as in source/ and as in the gradebook."""
+        name = self.coursedir.assignment_id
+        folder = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", name))
+        found = {}
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            for path in source_notebooks(folder):
+                if fnmatch.fnmatchcase(path.stem, self.coursedir.notebook_id):
+                    found[path.stem] = read_assignment(path, name, self.config)
+                    compare_with_gradebook(found[path.stem], gradebook)
+        return found
+
+    def init_notebooks(self) -> None:
+        """Find the submissions' folders. A student id is taken literally first, then as a glob."""
+        self.assignments: dict[str, list[str]] = {folder: [] for folder in self._folders()}
+        if not self.assignments:
+            self._stop(
+                f"no submission of {self.coursedir.assignment_id} by {self.coursedir.student_id} "
+                f"in {self.coursedir.submitted_directory}/; run `nbgrader collect` first"
+            )
+
+    def _folders(self) -> list[str]:
+        course, wanted = self.coursedir, self.coursedir.student_id
+        pattern = course.directory_structure.format(
+            nbgrader_step=glob.escape(course.submitted_directory),
+            student_id="*",
+            assignment_id=glob.escape(course.assignment_id),
+        )
+        found = sorted(glob.glob(pattern, root_dir=course.root))
+        folders = [os.path.join(course.root, path) for path in found]
+        by_student = {self._student(folder): folder for folder in folders}
+        if wanted in by_student:
+            return [by_student[wanted]]
+        return [f for name, f in by_student.items() if fnmatch.fnmatchcase(name, wanted)]
+
+    def _student(self, folder: str) -> str:
+        regexp = self.coursedir.format_path(
+            re.escape(self.coursedir.submitted_directory),
+            "(?P<student_id>.*)",
+            re.escape(self.coursedir.assignment_id),
+            escape=True,
+        )
+        match = re.fullmatch(regexp, folder)
+        if match is None:
+            raise NbGraderException(f"no student's folder: {folder}")
+        return match["student_id"]
+
+    def convert_notebooks(self) -> None:
+        """Grade one submission after the other; what could not be graded is listed at the end."""
+        failed: list[str] = []
+        excluded = self.coursedir.student_id_exclude.split(",")
+        for folder in self.assignments:
+            student = self._student(folder)
+            if student in excluded:
+                continue
+            try:
+                self._grade(Path(folder), student)
+            except (SubmissionError, ExaminationLost) as error:
+                failed.append(f"{student}: {error}")
+                self.log.error(failed[-1])
+            except (WallError, AssignmentError):
+                raise
+            except Exception as error:  # noqa: BLE001 - one submission never stops the others
+                failed.append(f"{student}: {type(error).__name__}: {error}")
+                self.log.error(traceback.format_exc())
+        if failed:
+            count = f"{len(failed)} of {len(self.assignments)} submissions could not be graded"
+            self._stop("\n  ".join([f"{count}:", *failed]))
+
+    def _grade(self, folder: Path, student: str) -> None:
+        timestamp = read_timestamp(folder)
+        if not self._is_new(student, timestamp):
+            self.log.info("Skipping existing assignment: %s", self._dest(student))
+            return
+        examined = dict(self._examine(folder, student))
+        if not examined:
+            raise NotebookMissing(f"no notebook of {self.coursedir.assignment_id} was submitted")
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            self._create_rows(gradebook, student, timestamp)
+        self._renew_folder(student, timestamp)
+        for name, result in examined.items():
+            self._record(name, student, result)
+        self.set_permissions(self.coursedir.assignment_id, student)
+
+    def _examine(self, folder: Path, student: str) -> Iterator[tuple[str, Examined]]:
+        secret = course_secret(Path(self.coursedir.root))
+        seed = check_seed(secret, self.coursedir.assignment_id, student)
+        for name, assignment in self._assignments.items():
+            try:
+                submission = read_submission(folder, assignment)
+            except NotebookMissing:
+                if len(self._assignments) == 1:
+                    raise
+                self.log.warning("%s: no %s.ipynb", student, name)
+                continue
+            examined = self._walls[name].examine(submission, seed)
+            for note in examined.notes:
+                self.log.info("%s: %s", student, note)
+            for verdict in examined.verdicts:
+                said = (verdict.printed + verdict.written).strip()
+                if said:
+                    self.log.debug("%s: during %s: %r", student, verdict.grade_id, said)
+            yield name, examined
+
+    def _dest(self, student: str) -> Path:
+        return Path(self._format_dest(self.coursedir.assignment_id, student))
+
+    def _is_new(self, student: str, timestamp: dt.datetime | None) -> bool:
+        dest = self._dest(student)
+        if self.force or not all((dest / f"{name}.ipynb").exists() for name in self._assignments):
+            return True
+        graded = self.coursedir.get_existing_timestamp(str(dest))
+        return timestamp is not None and graded is not None and timestamp > graded
+
+    def _create_rows(
+        self, gradebook: Gradebook, student: str, timestamp: dt.datetime | None
+    ) -> None:
+        """The student, the submission and a row for each grade; unsubmitted notebooks get 0."""
+        name = self.coursedir.assignment_id
+        if self.create_student:
+            gradebook.update_or_create_student(student)
+        else:
+            try:
+                gradebook.find_student(student)
+            except MissingEntry:
+                raise SubmissionError(
+                    "is not in the gradebook: `nbgrader db student add` first"
+                ) from None
+        given = {} if timestamp is None else {"timestamp": timestamp}
+        submission = gradebook.update_or_create_submission(name, student, **given)
+        if submission.total_seconds_late > 0:
+            self.log.warning("%s is %s s late", submission, submission.total_seconds_late)
+        for notebook in submission.notebooks:
+            if notebook.name in self._assignments:
+                continue
+            self.log.debug("%s: %s is not graded in this run", student, notebook.name)
+
+    def _renew_folder(self, student: str, timestamp: dt.datetime | None) -> None:
+        """An empty autograded folder with the course's own files; none of the submission's."""
+        name, dest = self.coursedir.assignment_id, self._dest(student)
+        if dest.exists() and set(self._assignments) >= {p.stem for p in dest.glob("*.ipynb")}:
+            nbgrader.utils.rmtree(str(dest))
+        dest.mkdir(parents=True, exist_ok=True)
+        source = self.coursedir.format_path(self.coursedir.source_directory, ".", name)
+        for path in find_all_files(source, [*self.coursedir.ignore, "*.ipynb"]):
+            copy = dest / os.path.relpath(path, source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.unlink(missing_ok=True)
+            shutil.copy(path, copy)
+        if timestamp is not None:
+            (dest / "timestamp.txt").unlink(missing_ok=True)
+            (dest / "timestamp.txt").write_text(f"{timestamp:%Y-%m-%d %H:%M:%S.%f} UTC")
+
+    def _record(self, notebook: str, student: str, examined: Examined) -> None:
+        resources = {
+            "unique_key": notebook,
+            "output_files_dir": f"{notebook}_files",
+            "nbgrader": {
+                "student": student,
+                "assignment": self.coursedir.assignment_id,
+                "notebook": notebook,
+                "db_url": self.coursedir.db_url,
+                "verdicts": {verdict.grade_id: verdict.points for verdict in examined.verdicts},
+            },
+        }
+        self.exporter._preprocessors = []
+        for preprocessor in self.autograde_preprocessors:
+            self.exporter.register_preprocessor(preprocessor)
+        (self._dest(student) / f"{notebook}.ipynb").unlink(missing_ok=True)
+        self.write_single_notebook(
+            *self.exporter.from_notebook_node(examined.notebook, resources=resources)
+        )
+
+
+def read_timestamp(folder: Path) -> dt.datetime | None:
+    """When it was submitted, in UTC, by the file that `nbgrader collect` keeps; None without one.
+
+    Raises SubmissionError for a file that holds no time.
+    """
+    data = read_plain_file(folder, "timestamp.txt", 1000)
+    if not data or not data.strip():
+        return None
+    try:
+        parsed: dt.datetime = parse_utc(data.decode().strip())
+    except (ValueError, OverflowError):
+        raise UnsafeFile(
+            "timestamp.txt holds no time: look at the folder; no grade changed"
+        ) from None
+    return parsed

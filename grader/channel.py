@@ -1,0 +1,176 @@
+"""The examiner's end of a submission's process: requests with time limits, kills, rebuilds."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from grader import codec
+from grader.wall import Sandbox
+
+_LENGTH = struct.Struct("<I")
+
+
+class CallFailed(Exception):  # noqa: N818 - named after situations, as its subclasses
+    """A request that got no answer a check could use. The message is for the student."""
+
+
+class TimedOut(CallFailed):
+    """It took longer than its limit. answer: what it said when it was interrupted, if anything."""
+
+    def __init__(self, message: str, answer: bytes | None = None) -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
+class ProcessEnded(CallFailed):
+    """The submission's process ended: it exited, crashed or was killed."""
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What one cell did. failure: why it was stopped, None where it ran or raised by itself."""
+
+    outputs: list[dict[str, Any]]
+    complete: bool
+    failure: CallFailed | None = None
+
+
+class Channel:
+    """One submission's process, started when it is needed and rebuilt after it was lost.
+
+    It is rebuilt from the cells that ran before, without those that had to be stopped: only while
+    no check is at work, since what a check holds (instances) is lost with the process.
+    """
+
+    def __init__(self, sandbox: Sandbox, deadline: float | None = None) -> None:
+        """deadline: the end of the submission's time, by `time.monotonic`; None for its limit."""
+        self._sandbox = sandbox
+        self._limits = sandbox.limits
+        self._deadline = deadline or time.monotonic() + self._limits.submission_seconds
+        self._stream: socket.socket | None = None
+        self._cells: list[str] = []
+
+    def close(self) -> None:
+        self.lose()
+
+    def seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def run_cell(self, source: str) -> CellResult:
+        """Run a cell of the student's. Its outputs are the student's to see."""
+        self.rebuild()
+        failure: CallFailed | None = None
+        try:
+            answer = self.request(encode("cell", source), self._limits.cell_seconds)
+        except TimedOut as timeout:
+            failure, answer = timeout, timeout.answer or b""
+        except ProcessEnded as ending:
+            return CellResult([], False, ending)
+        try:
+            kind, outputs, complete = codec.Decoder(answer, number=False).value()
+            if kind != "cell" or not isinstance(outputs, list):
+                raise codec.CodecError("not the answer to a cell")
+        except (codec.CodecError, ValueError, TypeError):
+            return CellResult([], False, failure or ProcessEnded(self.lose()))
+        if failure is None:
+            self._cells.append(source)
+        return CellResult(outputs, bool(complete), failure)
+
+    def rebuild(self) -> None:
+        """Make sure that there is a process, in the state that the cells so far led to."""
+        if self._stream is not None:
+            return
+        self._stream = self._sandbox.fork()
+        for source in list(self._cells):
+            try:
+                self.request(encode("cell", source), self._limits.cell_seconds)
+            except CallFailed:  # it ran before, and does not now
+                self._cells.remove(source)
+                if self._stream is None:
+                    self._stream = self._sandbox.fork()
+
+    def request(self, message: bytes, seconds: float, since: float | None = None) -> bytes:
+        """Send a request and wait for its answer, for so many seconds since the given time.
+
+        Raises TimedOut or ProcessEnded; after either the state is as the student left it, or the
+        process is gone. Where it was gone before, raises CallFailed.
+        """
+        if self._stream is None:
+            raise CallFailed("its process had ended before, in the same check")
+        begun = since or time.monotonic()
+        end = min(begun + seconds, self._deadline)
+        try:
+            _send(self._stream, message, end)
+            return _receive(self._stream, end)
+        except TimeoutError:
+            answer = self._stop()
+            if end == self._deadline:
+                text = f"the {self._limits.submission_seconds:g} s for the whole submission are up"
+            else:
+                text = f"it did not finish within {seconds:g} s"
+            raise TimedOut(text, answer) from None
+        except (EOFError, OSError, codec.CodecError):
+            raise ProcessEnded(self.lose()) from None
+
+    def _stop(self) -> bytes | None:
+        """Interrupt what runs and return what it answers; where it does not, kill it."""
+        assert self._stream is not None
+        self._sandbox.interrupt()
+        try:
+            return _receive(self._stream, time.monotonic() + self._limits.grace_seconds)
+        except (TimeoutError, EOFError, OSError, codec.CodecError):
+            self.lose()
+            return None
+
+    def lose(self) -> str:
+        """Kill what is left of the process; why it had ended, in words."""
+        if self._stream is None:
+            return "its process was stopped"
+        self._stream.close()
+        self._stream = None
+        ending = self._sandbox.end()
+        limits = self._limits
+        if ending.killed_for == "memory":
+            return f"it needed more than {limits.memory_mb} MB of memory"
+        if ending.cpu_seconds >= limits.cpu_seconds:
+            return f"it used more than {limits.cpu_seconds} s of processor time"
+        if ending.status == -signal.SIGKILL:
+            return "its process was stopped"
+        if ending.status < 0:
+            return f"it crashed Python ({signal.Signals(-ending.status).name})"
+        return f"it ended Python (exit code {ending.status})"
+
+
+def encode(*parts: object) -> bytes:
+    """A request that holds no node of a check's."""
+    encoder = codec.Encoder()
+    encoder.value(parts)
+    return encoder.message()
+
+
+def _send(stream: socket.socket, message: bytes, end: float) -> None:
+    stream.settimeout(max(end - time.monotonic(), 0.001))
+    stream.sendall(_LENGTH.pack(len(message)) + message)
+
+
+def _receive(stream: socket.socket, end: float) -> bytes:
+    (length,) = _LENGTH.unpack(_read(stream, _LENGTH.size, end))
+    if length > codec.MAX_BYTES + 2**20:
+        raise codec.CodecError("an answer beyond the bounds")
+    return _read(stream, length, end)
+
+
+def _read(stream: socket.socket, count: int, end: float) -> bytes:
+    pieces = bytearray()
+    while len(pieces) < count:
+        stream.settimeout(max(end - time.monotonic(), 0.001))
+        piece = stream.recv(min(count - len(pieces), 2**20))
+        if not piece:
+            raise EOFError
+        pieces += piece
+    return bytes(pieces)

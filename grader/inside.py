@@ -1,0 +1,301 @@
+"""What runs inside the sandbox: one warm process, and a fork of it for each submission.
+
+The warm process imports what the notebook's given cells import, runs them, and then only forks,
+watches and kills; it never runs a line of a submission. Its fork shuts itself in (`confine`) and
+answers one request after the other: run a cell, call a function. Nothing in here is secret, and
+nothing that the fork says is believed: the examiner treats it as bytes from a stranger.
+
+Run as `python inside.py FD PROTECTED`; FD is a socket to the examiner, PROTECTED 0 or 1.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import resource
+import select
+import shutil
+import signal
+import socket
+import struct
+import sys
+import tempfile
+from typing import Any, NamedTuple
+
+if __name__ == "__main__":  # started by path, without `site`
+    sys.path[:0] = sys.argv[3:]
+
+import numpy as np
+
+from grader import codec, confine
+from grader.shell import Cells, Outputs, make_shell, own_line
+
+_WATCH_SECONDS = 0.1
+_LENGTH = struct.Struct("<I")
+
+
+class Settings(NamedTuple):
+    """What the warm process is told once. Sizes in bytes."""
+
+    cells: list[str]
+    classes: list[str]
+    output_bytes: int
+    picture_bytes: int
+
+
+class WarmProcess:
+    """Forks one process at a time on the examiner's orders."""
+
+    def __init__(self, control: socket.socket, protected: bool) -> None:
+        self._control = control
+        self._protected = protected
+        self._home = confine.own_pid_namespace() if protected else -1
+        self._child = 0
+        self._killed_for: str | None = None
+        self._scratch = ""
+
+    def serve(self) -> None:
+        """Obey until the examiner is gone."""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        while True:
+            if not poll.poll(_WATCH_SECONDS * 1000 if self._child else None):
+                self._watch_memory()
+                continue
+            message, descriptors, _, _ = socket.recv_fds(self._control, 2**24, 1)
+            if not message:
+                break
+            order = json.loads(message)
+            answer = getattr(self, "_" + order.pop("order"))(*descriptors, **order)
+            self._control.send(json.dumps(answer).encode())
+        if self._child:
+            self._end()
+
+    def _prepare(self, **settings: Any) -> dict[str, Any]:
+        self._settings = Settings(**settings)
+        self._outputs = Outputs(self._settings.output_bytes, self._settings.picture_bytes)
+        self._shell = make_shell(self._outputs)
+        cells = Cells(self._shell, self._outputs, None)
+        standard = sys.stdout, sys.stderr
+        for source in [*self._settings.cells, "1\n"]:
+            outputs, complete = cells.run(source)
+            if not complete:
+                return {"failed": outputs}
+        sys.stdout, sys.stderr = standard
+        random.seed(0)
+        np.random.seed(0)  # the state that careless code draws from
+        gc.collect()
+        gc.freeze()
+        return {}
+
+    def _start(self, channel: int, limits: dict[str, int]) -> dict[str, Any]:
+        self._limits = confine.Confinement(**limits)
+        mapped = confine.mapped_memory()
+        self._own_memory = _resident(os.getpid())
+        self._killed_for = None
+        if self._protected:
+            self._child = confine.fork_first_process(self._home)
+        else:
+            self._scratch = tempfile.mkdtemp()
+            self._child = os.fork()
+        if self._child == 0:
+            self._become_submission(channel, mapped)
+        os.close(channel)
+        return {}
+
+    def _become_submission(self, channel: int, mapped: int) -> None:
+        try:
+            if self._protected:
+                confine.confine(self._limits, mapped)
+            else:
+                os.setsid()
+                os.chdir(self._scratch)
+            os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = os.getcwd()
+            _serve_submission(channel, self._shell, self._outputs, self._settings)
+        finally:
+            os._exit(1)
+
+    def _interrupt(self) -> dict[str, Any]:
+        os.kill(self._child, signal.SIGINT)
+        return {}
+
+    def _end(self) -> dict[str, Any]:
+        """Kill the submission's process, with all it started, and say how it had ended."""
+        if self._protected:
+            os.kill(self._child, signal.SIGKILL)
+        else:
+            os.killpg(self._child, signal.SIGKILL)
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        _, status, usage = os.wait4(self._child, 0)
+        self._child = 0
+        return {
+            "status": os.waitstatus_to_exitcode(status),
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "killed_for": self._killed_for,
+        }
+
+    def _watch_memory(self) -> None:
+        """Kill a submission whose processes together use more than the limit."""
+        if not self._protected:
+            return
+        spared = {1, os.getpid()}
+        used = sum(_resident(pid) for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+                   if pid not in spared)  # fmt: skip
+        if used > self._limits.memory + self._own_memory and self._killed_for is None:
+            self._killed_for = "memory"
+            os.kill(self._child, signal.SIGKILL)
+
+
+def _resident(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):  # it has just ended
+        return 0
+
+
+# --- the submission's own process -------------------------------------------------------------
+
+
+def _serve_submission(channel: int, shell: Any, outputs: Outputs, settings: Settings) -> None:
+    captured = os.open(".output", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor, source in enumerate((null, captured, captured)):
+        os.dup2(source, descriptor)
+    channel = os.dup2(channel, 10)
+    captured = os.dup2(captured, 11)
+    os.closerange(3, 10)
+    os.closerange(12, resource.getrlimit(resource.RLIMIT_NOFILE)[0] if channel else 12)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    submission = Submission(Cells(shell, outputs, captured), settings.classes)
+    with socket.socket(fileno=channel) as stream:
+        while (request := receive(stream)) is not None:
+            reply = submission.answer(request)
+            stream.sendall(_LENGTH.pack(len(reply)) + reply)
+
+
+def receive(stream: socket.socket) -> bytes | None:
+    """The next frame, None at the end."""
+    header = stream.recv(_LENGTH.size, socket.MSG_WAITALL)
+    if len(header) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack(header)
+    frame = stream.recv(length, socket.MSG_WAITALL)
+    return frame if len(frame) == length else None
+
+
+class Submission:
+    """Answers requests with the student's code. Instances of the student's classes stay here."""
+
+    def __init__(self, cells: Cells, classes: list[str]) -> None:
+        self._cells = cells
+        self._names = cells.shell.user_ns
+        self._classes = classes
+        self._objects: list[object] = []
+
+    def answer(self, request: bytes) -> bytes:
+        decoder = codec.Decoder(request, reference=lambda handle: self._objects[handle.number])
+        what, *details = decoder.value()
+        if what == "cell":
+            return _reply((), ("cell", *self._cells.run(*details)))
+        before = [_contents(node, decoder.nodes) for node in decoder.nodes]
+        self._cells.begin()
+        result = self._call(*details) if what == "call" else self._attribute(*details)
+        printed = "".join(item.get("text", "") for item in self._cells.finish())
+        _close_figures()
+        return self._answer(result, printed, decoder.nodes, before)
+
+    def _call(
+        self, owner: Any, method: str, new: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        try:
+            function = self._names[owner] if isinstance(owner, str) else owner
+        except KeyError:
+            return "missing", owner
+        try:
+            value = (getattr(function, method) if method else function)(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
+            return _described(error)
+        return "new" if new else "value", value
+
+    def _attribute(self, owner: object, name: str, *new: object) -> tuple[Any, ...]:
+        try:
+            holder = self._names[owner] if isinstance(owner, str) else owner
+            if new:
+                setattr(holder, name, new[0])
+                return "value", None
+            value = getattr(holder, name)
+        except BaseException as error:  # noqa: BLE001 - a property runs the student's code
+            return _described(error)
+        return ("method", None) if callable(value) else ("value", value)
+
+    def _answer(
+        self, result: tuple[Any, ...], printed: str, given: list[object], before: list[bytes]
+    ) -> bytes:
+        if result[0] == "new":
+            result = "value", codec.Handle("", self._keep(result[1]))
+        changed = []
+        try:
+            for i, node in enumerate(given):
+                if _contents(node, given) != before[i]:
+                    changed.append(i)
+            return _reply(given, (*result, printed), changed, self._reference)
+        except Exception as error:  # noqa: BLE001 - a value may raise anything when it is read
+            return _reply((), ("unreadable", type(error).__name__, str(error)[:200], printed))
+
+    def _keep(self, instance: object) -> int:
+        for number, known in enumerate(self._objects):
+            if known is instance:
+                return number
+        self._objects.append(instance)
+        return len(self._objects) - 1
+
+    def _reference(self, value: object) -> codec.Handle | None:
+        if type(value) is codec.Handle:
+            return value
+        for name in self._classes:
+            cls = self._names.get(name)
+            if isinstance(cls, type) and isinstance(value, cls):
+                return codec.Handle(name, self._keep(value))
+        return None
+
+
+def _contents(node: object, given: list[object]) -> bytes:
+    encoder = codec.Encoder(given, number=False)
+    encoder.contents(node)
+    return encoder.message()
+
+
+def _reply(
+    given: Any, result: tuple[Any, ...], changed: list[int] | None = None, reference: Any = None
+) -> bytes:
+    encoder = codec.Encoder(given, number=False, reference=reference)
+    encoder.value(result)
+    encoder.value(tuple(changed or ()))
+    for i in changed or ():
+        encoder.contents(given[i])
+    return encoder.message()
+
+
+def _described(error: BaseException) -> tuple[Any, ...]:
+    """An exception as text: its builtin classes, its type, its first line, the line it is from."""
+    bases = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"]
+    try:
+        text = (str(error).splitlines() or [""])[0][:200]
+    except Exception:  # noqa: BLE001 - a student's __str__ may raise anything
+        text = ""
+    line = own_line(error.__traceback__)
+    return "raised", bases, type(error).__name__[:100], text, line or ()
+
+
+def _close_figures() -> None:
+    """Figures drawn during a check are nobody's output."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and pyplot.get_fignums():
+        pyplot.close("all")
+
+
+if __name__ == "__main__":
+    WarmProcess(socket.socket(fileno=int(sys.argv[1])), sys.argv[2] == "1").serve()

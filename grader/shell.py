@@ -1,0 +1,221 @@
+"""A notebook's cells, run without a kernel: IPython's shell with its outputs collected.
+
+What a cell prints, shows and raises is collected in order, as Jupyter would show it, within bounds.
+Only text and PNG pictures are kept. This file is bound into the sandbox.
+"""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import io
+import linecache
+import os
+import sys
+from types import TracebackType
+from typing import Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
+from traitlets.config import Config
+
+_CUT = "\n[the rest of the output was cut off]\n"
+
+
+class Outputs:
+    """The outputs of one cell, in order, bounded in size and number."""
+
+    def __init__(self, text_bytes: int, picture_bytes: int) -> None:
+        self._text_bytes, self._picture_bytes = text_bytes, picture_bytes
+        self.clear()
+
+    def clear(self) -> None:
+        self._items: list[dict[str, Any]] = []
+        self._text_left, self._picture_left = self._text_bytes, self._picture_bytes
+
+    def take(self) -> list[dict[str, Any]]:
+        items = self._items
+        self.clear()
+        for item in items:
+            if "parts" in item:
+                item["text"] = "".join(item.pop("parts"))
+        return items
+
+    def stream(self, name: str, text: str) -> None:
+        text = self._bounded(text)
+        if not text:
+            return
+        if self._items and self._items[-1].get("name") == name:
+            self._items[-1]["parts"].append(text)
+        else:
+            self._items.append({"output_type": "stream", "name": name, "parts": [text]})
+
+    def data(self, kind: str, bundle: dict[str, Any]) -> None:
+        data: dict[str, Any] = {}
+        if "text/plain" in bundle:
+            data["text/plain"] = self._bounded(str(bundle["text/plain"]))
+        picture = bundle.get("image/png")
+        if isinstance(picture, str):
+            picture = base64.b64decode(picture)
+        if isinstance(picture, bytes) and len(picture) <= self._picture_left:
+            self._picture_left -= len(picture)
+            data["image/png"] = base64.b64encode(picture).decode()
+        if data:
+            self._items.append({"output_type": kind, "data": data})
+
+    def error(self, name: str, value: str, traceback: list[str]) -> None:
+        lines = [self._bounded(line) for line in traceback]
+        self._items.append(
+            {
+                "output_type": "error",
+                "ename": name[:200],
+                "evalue": value[:2000],
+                "traceback": lines,
+            }
+        )
+
+    def _bounded(self, text: str) -> str:
+        if self._text_left <= 0:
+            return ""
+        if len(text) >= self._text_left:
+            text = text[: self._text_left] + _CUT
+        self._text_left -= len(text)
+        return text
+
+
+class Stream(io.TextIOBase):
+    """Standard output or error of a cell. Closing it does nothing, as in Jupyter."""
+
+    encoding = "utf-8"
+
+    def __init__(self, name: str, outputs: Outputs) -> None:
+        self.name = name
+        self._outputs = outputs
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._outputs.stream(self.name, text)
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+class _Publisher(DisplayPublisher):
+    outputs: Outputs
+
+    def publish(self, data: dict[str, Any], *_: object, **__: object) -> None:
+        self.outputs.data("display_data", data)
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.outputs.clear()
+
+
+class _Results(DisplayHook):
+    outputs: Outputs
+
+    def write_output_prompt(self) -> None:
+        pass
+
+    def write_format_data(self, format_dict: dict[str, Any], md_dict: object = None) -> None:
+        self.outputs.data("execute_result", format_dict)
+
+    def finish_displayhook(self) -> None:
+        pass
+
+
+class NotebookShell(InteractiveShell):
+    """IPython's shell as a kernel has it, without the kernel."""
+
+    outputs: Outputs
+    display_pub_class = Type(_Publisher)
+    displayhook_class = Type(_Results)
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Figures are drawn inline; there is no window system to connect to."""
+
+    def ask_exit(self) -> None:
+        """`exit` in a notebook's cell ends nothing."""
+
+    def _showtraceback(
+        self, etype: type[BaseException], evalue: BaseException, stb: list[str]
+    ) -> None:
+        self.outputs.error(etype.__name__, _text(evalue), list(stb))
+
+
+def make_shell(outputs: Outputs) -> NotebookShell:
+    """The process's one shell; its outputs go to `outputs`."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    config.InteractiveShell.colors = "nocolor"
+    config.InteractiveShell.cache_size = 0
+    config.InteractiveShell.banner1 = ""
+    _Publisher.outputs = _Results.outputs = NotebookShell.outputs = outputs
+    shell: NotebookShell = NotebookShell.instance(config=config)
+    shell.user_ns["__name__"] = "__main__"
+    return shell
+
+
+class Cells:
+    """Runs cells in the shell and describes what happened."""
+
+    def __init__(self, shell: NotebookShell, outputs: Outputs, captured: int | None) -> None:
+        """captured: a file that the descriptors 1 and 2 write to, None without one."""
+        self.shell = shell
+        self.outputs = outputs
+        self._streams = Stream("stdout", outputs), Stream("stderr", outputs)
+        self._captured = captured
+        self._read = 0
+        builtins.input = _no_input
+
+    def begin(self) -> None:
+        """Before student code runs: empty outputs, streams in their place."""
+        self.outputs.clear()
+        sys.stdout, sys.stderr = self._streams
+
+    def finish(self) -> list[dict[str, Any]]:
+        """After student code ran: its outputs, those past Python's streams included."""
+        if self._captured is not None:
+            size = os.fstat(self._captured).st_size
+            if size > self._read:
+                raw = os.pread(self._captured, min(size - self._read, 2**20), self._read)
+                self.outputs.stream("stdout", raw.decode("utf-8", "replace"))
+            self._read = size
+        return self.outputs.take()
+
+    def run(self, source: str) -> tuple[list[dict[str, Any]], bool]:
+        """Run one cell: its outputs, and whether it ran to its end."""
+        self.begin()
+        result = self.shell.run_cell(source, store_history=False)  # type: ignore[no-untyped-call]
+        return self.finish(), bool(result.success)
+
+
+def _no_input(prompt: object = "", /) -> str:
+    """Nobody is there to answer; an empty line is what pressing Enter gives."""
+    print(prompt)
+    return ""
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as other:  # noqa: BLE001 - a student's __str__ may raise anything
+        return f"(its text cannot be read: {type(other).__name__})"
+
+
+def own_line(traceback: TracebackType | None) -> tuple[int, str] | None:
+    """The deepest line of a notebook cell in a traceback: its number and text."""
+    found = None
+    while traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if "ipython-input" in name:
+            found = traceback.tb_lineno, linecache.getline(name, traceback.tb_lineno).strip()[:200]
+        traceback = traceback.tb_next
+    return found

