@@ -285,7 +285,9 @@ def test_assigned_data_becomes_a_float32_copy():
     assert t.data.dtype == np.float32
     t.data[0] = 9
     np.testing.assert_array_equal(t.data, [9.0, 4.0])
+    array = t.data
     t.data *= 2
+    assert t.data is array
     np.testing.assert_array_equal(t.data, [18.0, 8.0])
     t.data = Tensor([5.0, 6.0])
     np.testing.assert_array_equal(t.data, [5.0, 6.0])
