@@ -10,16 +10,12 @@ import contextlib
 import errno
 import fcntl
 import glob
-import hashlib
 import os
 import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-COUNTED_BYTES = 64 * 2**20
-"""Of a longer file `fingerprint` takes this much; a submission that long is refused anyway."""
 
 
 class BusyError(Exception):
@@ -45,19 +41,10 @@ def claimed(folder: Path) -> Iterator[None]:
                 raise
         yield
     finally:
+        # A worker that was forked meanwhile has this handle too: closing alone would not unlock.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
-
-
-def fingerprint(folder: Path) -> str:
-    """A hash over the names and contents of all files in a folder.
-
-    Symbolic links are hashed as links and other special files by their kind: nothing outside the
-    folder is read and nothing that is not a file is opened.
-    """
-    total = hashlib.sha256()
-    for path, kind in sorted(_entries(folder, "")):
-        total.update(os.fsencode(path) + b"\0" + kind)
-    return total.hexdigest()
 
 
 def staged(place: Path) -> Path:
@@ -129,27 +116,6 @@ def remove(folder: Path) -> None:
 
 def _old(place: Path) -> Path:
     return place.with_name(f".{place.name}.old")
-
-
-def _entries(folder: Path, inside: str) -> Iterator[tuple[str, bytes]]:
-    for entry in os.scandir(folder / inside):
-        path = os.path.join(inside, entry.name)
-        if entry.is_symlink():
-            yield path, b"link " + os.fsencode(os.readlink(entry.path))
-        elif entry.is_dir():
-            yield path, b"folder"
-            yield from _entries(folder, path)
-        elif entry.is_file():
-            yield path, b"file " + _content(entry.path)
-        else:
-            yield path, b"special"
-
-
-def _content(path: str) -> bytes:
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(handle, "rb") as file:
-        size = os.fstat(handle).st_size
-        return hashlib.sha256(file.read(COUNTED_BYTES)).digest() + size.to_bytes(8, "big")
 
 
 def _write_file(path: Path, content: bytes, mode: int) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -137,6 +137,11 @@ class Gradebook:
         """Points of the assignment, by the tests and by hand."""
         return sum(cell.max_score for cells in self._cells.values() for cell in cells)
 
+    def duedate(self) -> dt.datetime | None:
+        """When the assignment is due (UTC, naive), without anybody's extension."""
+        query = sa.select(ASSIGNMENT.c.duedate).where(ASSIGNMENT.c.id == self._assignment_id)
+        return self._patiently(lambda db: db.execute(query).scalar())
+
     # -- writing
 
     def record(
@@ -181,9 +186,12 @@ class Gradebook:
 
     # -- reading
 
-    def sheets(self) -> dict[str, dict[str, Sheet]]:
-        """Every student's standing, by student and notebook name."""
-        return self._patiently(self._sheets)
+    def sheets(self, students: Collection[str]) -> dict[str, dict[str, Sheet]]:
+        """The students' standing, by student and notebook name; who submitted nothing is left out.
+
+        For a class of thousands call it with some hundred at a time.
+        """
+        return self._patiently(lambda db: self._sheets(db, students))
 
     # -- inside
 
@@ -393,33 +401,31 @@ class Gradebook:
             )
         return len(changed)
 
-    def _sheets(self, db: sa.Connection) -> dict[str, dict[str, Sheet]]:
+    def _sheets(self, db: sa.Connection, students: Collection[str]) -> dict[str, dict[str, Sheet]]:
         names = {id: name for name, id in self.notebooks.items()}
         cells = {cell.id: cell for rows in self._cells.values() for cell in rows}
         most = {n: sum(cell.max_score for cell in rows) for n, rows in self._cells.items()}
         submitted: dict[str, Sheet] = {}
         found: dict[str, dict[str, Sheet]] = {}
-        mine = (
-            sa.select(SUBMITTED.c.id)
-            .join(SUBMISSION, SUBMISSION.c.id == SUBMITTED.c.assignment_id)
-            .where(SUBMISSION.c.assignment_id == self._assignment_id)
-        )
         for row in db.execute(
             sa.select(SUBMITTED, SUBMISSION.c.student_id)
             .join(SUBMISSION, SUBMISSION.c.id == SUBMITTED.c.assignment_id)
-            .where(SUBMISSION.c.assignment_id == self._assignment_id)
+            .where(
+                SUBMISSION.c.assignment_id == self._assignment_id,
+                SUBMISSION.c.student_id.in_(students),
+            )
         ):
             name = names[row.notebook_id]
             penalty = row.late_submission_penalty or 0.0
             sheet = Sheet(score=-penalty, max_score=most[name], late_penalty=penalty)
             submitted[row.id] = sheet
             found.setdefault(row.student_id, {})[name] = sheet
-        for row in db.execute(sa.select(GRADE).where(GRADE.c.notebook_id.in_(mine))):
+        for row in db.execute(sa.select(GRADE).where(GRADE.c.notebook_id.in_(submitted))):
             cell, sheet = cells[row.cell_id], submitted[row.notebook_id]
             score = _score(row.auto_score, row.manual_score, row.extra_credit)
             sheet.scores[cell.name] = (score, cell.max_score)
             sheet.score += score
-        for row in db.execute(sa.select(COMMENT).where(COMMENT.c.notebook_id.in_(mine))):
+        for row in db.execute(sa.select(COMMENT).where(COMMENT.c.notebook_id.in_(submitted))):
             text = row.auto_comment if row.manual_comment is None else row.manual_comment
             submitted[row.notebook_id].comments[cells[row.cell_id].name] = text
         return found

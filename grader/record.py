@@ -96,6 +96,7 @@ class Recorder:
         notebooks = {f"{name}.ipynb": text for name, text in graded.notebooks.items()}
         files = {**graded.files, **self._given, **notebooks, RECEIPT: _dumps(receipt)}
         place = self.place(graded.student)
+        folders.tidy(place)
         folders.write(place, files, self._mode, self._group_shared)
         return self._commit(graded.student, receipt)
 

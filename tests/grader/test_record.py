@@ -159,7 +159,7 @@ def test_penalties_follow_the_grades_that_were_given_by_hand(
     connection.commit()
     assert recorder.gradebook.refresh_penalties() == 2
     assert recorder.gradebook.refresh_penalties() == 0
-    sheets = recorder.gradebook.sheets()
+    sheets = recorder.gradebook.sheets(["ada", "dee"])
     assert [sheets["dee"][name].score for name in ("one", "two")] == [0, 0]
     assert sheets["dee"]["one"].late_penalty == 9
     assert sheets["ada"]["one"].late_penalty == 0
@@ -169,7 +169,7 @@ def test_penalties_follow_the_grades_that_were_given_by_hand(
 
 def test_sheets_say_what_nbgrader_says(graded_course: StockCourse) -> None:
     with Gradebook(graded_course.db_url, ASSIGNMENT) as gradebook:
-        sheets = gradebook.sheets()
+        sheets = gradebook.sheets(["ada", "bob", "cy", "dee", "nobody"])
     with graded_course.api().gradebook as stock:
         for student in ("ada", "bob", "cy", "dee"):
             for name in ("one", "two"):
@@ -281,7 +281,7 @@ def test_two_writers_and_a_reader_do_not_lock_each_other_out(
         sqlite_rows(tmp_path / "gradebook.db")
         time.sleep(0.01)
     assert not failures
-    assert len(recorder.gradebook.sheets()) == 50
+    assert len(sqlite_rows(tmp_path / "gradebook.db")["submission"]) == 50
 
 
 def test_a_database_that_goes_away_and_comes_back_is_waited_for(
@@ -320,21 +320,6 @@ def test_a_database_that_stays_away_is_a_clear_error(
     (tmp_path / "gradebook.db").mkdir()
     with pytest.raises(GradebookGoneError, match="goes on where it stopped"):
         gradebook.record("ada", {}, None)
-
-
-def test_fingerprints_tell_contents_names_and_links_apart(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "file").write_text("x")
-    first = folders.fingerprint(tmp_path / "a")
-    shutil.copytree(tmp_path / "a", tmp_path / "b")
-    assert folders.fingerprint(tmp_path / "b") == first
-    (tmp_path / "a" / "file").write_text("y")
-    changed = folders.fingerprint(tmp_path / "a")
-    (tmp_path / "a" / "file").rename(tmp_path / "a" / "other")
-    renamed = folders.fingerprint(tmp_path / "a")
-    (tmp_path / "a" / "link").symlink_to("/etc/passwd")
-    linked = folders.fingerprint(tmp_path / "a")
-    assert len({first, changed, renamed, linked}) == 4
 
 
 def test_a_folder_is_claimed_by_one_run_at_a_time(tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+"""`grader`: what nbgrader does not have, with nbgrader's options and configuration.
+
+Exit codes: 0 everything is graded; 1 some submissions are not (they are listed); 2 nothing was
+done (wrong arguments or configuration, no wall); 3 stopped on the way, run it again; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from nbgrader.apps.baseapp import NbGrader, nbgrader_aliases, nbgrader_flags
+from nbgrader.converters import Autograde, BaseConverter, GenerateFeedback
+from nbgrader.plugins import LateSubmissionPlugin
+from nbgrader.preprocessors import AssignLatePenalties
+from rich.console import Console
+from rich.markup import escape
+from traitlets import Bool, Float, Integer, TraitError, Unicode
+
+from grader.assignment import AssignmentError
+from grader.configured import Configured, configured, students_of
+from grader.engine import Engine
+from grader.events import Failed, Skipped, Waiting
+from grader.executors import ClusterError, cluster_engine, cores, local_engine
+from grader.gradebook import GradebookError, GradebookGoneError
+from grader.pipeline import ClassRun, StoppedError
+from grader.progress import Report
+from grader.worker import WallUnavailableError
+
+UNGRADED, NOTHING_DONE, STOPPED, INTERRUPTED = 1, 2, 3, 130
+
+
+class ClassApp(NbGrader):
+    """An assignment, its gradebook and workers."""
+
+    aliases = {  # noqa: RUF012, traitlets' way
+        **nbgrader_aliases,
+        "course": "CourseDirectory.course_id",
+        "workers": "ClassApp.workers",
+        "cluster": "ClassApp.cluster",
+    }
+    flags = {  # noqa: RUF012
+        **nbgrader_flags,
+        "force": ({"ClassApp": {"force": True}}, "Grade again what is graded already."),
+        "f": ({"ClassApp": {"force": True}}, "Short for --force."),
+        "dry-run": ({"ClassApp": {"dry_run": True}}, "Say what would be graded, and do nothing."),
+    }
+
+    workers = Integer(
+        0, min=0, help="How many submissions are examined at once; 0: one for each core."
+    ).tag(config=True)
+    cluster = Unicode(
+        "", help="The address of a Dask scheduler (tcp://host:8786) whose workers examine."
+    ).tag(config=True)
+    force = Bool(False, help="Grade again what is graded already.").tag(config=True)
+    dry_run = Bool(False, help="Say what would be graded, and do nothing.").tag(config=True)
+    feedback = Bool(True, help="Make the feedback pages too.").tag(config=True)
+    patience = Float(
+        60.0, min=0.0, help="Seconds to wait for a gradebook that does not answer."
+    ).tag(config=True)
+    timings = Unicode(
+        "grader.log",
+        help="The log: one line of JSON for each submission, with every cell's time. Empty: none.",
+    ).tag(config=True)
+
+    def _classes_default(self) -> list[type]:
+        classes: list[type] = super()._classes_default()
+        converters = [BaseConverter, Autograde, GenerateFeedback]
+        return [*classes, ClassApp, *converters, AssignLatePenalties, LateSubmissionPlugin]
+
+    def _log_level_default(self) -> int:
+        return logging.WARNING
+
+    def start(self) -> None:
+        """Do the work and exit with one of the module's codes."""
+        super().start()
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._choose_assignment()
+        try:
+            code = self.work()
+        except (GradebookGoneError, StoppedError) as error:
+            self.give_up(str(error), STOPPED)
+        except (AssignmentError, GradebookError, ClusterError, WallUnavailableError) as error:
+            self.give_up(str(error))
+        except KeyboardInterrupt:
+            self.give_up("stopped; the same command goes on from here", INTERRUPTED)
+        sys.exit(code)
+
+    def work(self) -> int:
+        """The application's work; its exit code."""
+        raise NotImplementedError
+
+    def give_up(self, message: str, code: int = NOTHING_DONE) -> NoReturn:
+        """Say why, and exit."""
+        print(f"{self.name}: {message}", file=sys.stderr)
+        sys.exit(code)
+
+    def open(self) -> Configured:
+        """The course. Raises AssignmentError and GradebookError."""
+        return configured(self, self.patience, lambda reason: self.report(Waiting(reason)))
+
+    def report(self, event: Any) -> None:
+        """Say what happened before there is a proper report."""
+        self.console.print(escape(str(event)))
+
+    def engine(self) -> Engine:
+        """Where submissions are examined. Raises ClusterError."""
+        return (
+            cluster_engine(self.cluster) if self.cluster else local_engine(self.workers or cores())
+        )
+
+    def log_file(self) -> Path | None:
+        """Where the log goes."""
+        return Path(self.coursedir.root, self.timings) if self.timings else None
+
+    def _choose_assignment(self) -> None:
+        if len(self.extra_args) > 1:
+            self.give_up("one assignment at a time")
+        if self.extra_args:
+            if self.coursedir.assignment_id:
+                self.give_up("name the assignment once: as an argument or with --assignment")
+            try:
+                self.coursedir.assignment_id = self.extra_args[0]
+            except TraitError as error:
+                self.give_up(str(error))
+        if not self.coursedir.assignment_id:
+            self.give_up("which assignment? For example: grader run 10_compression")
+
+
+class RunApp(ClassApp):
+    """grader run"""
+
+    name = "grader run"
+    description = "Grade what is not graded yet, on all cores, and make the feedback"
+    examples = """
+        grader run 10_compression
+        grader run 10_compression --student "a*" --workers 4
+        grader run 10_compression --cluster tcp://scheduler:8786
+        grader run 10_compression --dry-run
+        """
+
+    def work(self) -> int:
+        """Grade the class; 0 where nothing failed."""
+        opened = self.open()
+        with opened.gradebook:
+            students = students_of(self.coursedir, self.coursedir.submitted_directory)
+            if not students:
+                submitted = opened.course.submitted(self.coursedir.student_id)
+                self.console.print(f"nothing to grade: no folder matches {escape(str(submitted))}")
+                return 0
+            if self.dry_run:
+                return self._rehearse(opened, students)
+            with (
+                Report(self.console, self.log_file(), opened.gradebook.max_score) as report,
+                self.engine() as engine,
+            ):
+                self.report = report  # type: ignore[method-assign]
+                run = ClassRun(opened.course, opened.recorder, engine, report)
+                run.grade(students, self.force)
+                if self.feedback:
+                    run.make_feedback(students, self.force)
+        self.console.print(report.summary())
+        for failure in report.totals.failures:
+            self.console.print(f"not graded: {escape(failure.student)}: {escape(failure.reason)}")
+        return UNGRADED if report.totals.failures else 0
+
+    def _rehearse(self, opened: Configured, students: list[str]) -> int:
+        with self.engine() as engine:
+            run = ClassRun(opened.course, opened.recorder, engine, self.report)
+            code = 0
+            for event in run.would_grade(students, self.force):
+                match event:
+                    case Failed(student, reason):
+                        code = UNGRADED
+                        text = f"cannot be graded: {reason}"
+                    case Skipped(student):
+                        text = "graded already, unchanged"
+                    case _:
+                        student, text = event.student, "would be graded"  # type: ignore[union-attr]
+                self.console.print(f"{escape(student)}: {escape(text)}")
+        return code
+
+
+class GraderApp(NbGrader):
+    """grader"""
+
+    name = "grader"
+    description = "Grade whole classes, behind the wall, into nbgrader's gradebook"
+    subcommands = {  # noqa: RUF012
+        "run": (RunApp, RunApp.description),
+    }
+
+    def start(self) -> None:
+        """Run the subcommand, or list them."""
+        if self.subapp is None:
+            print("Which command? See `grader COMMAND --help`.\n")
+            self.print_subcommands()
+            sys.exit(NOTHING_DONE)
+        super().start()

@@ -1,0 +1,135 @@
+"""A course, its gradebook and its recorder, from nbgrader's configuration."""
+
+from __future__ import annotations
+
+import datetime as dt
+import glob
+import os
+import re
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbgrader.api import Gradebook as StockGradebook
+from nbgrader.apps.baseapp import NbGrader
+from nbgrader.converters import GenerateFeedback
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
+from nbgrader.utils import find_all_files
+
+from grader.assignment import Assignment, compare_with_gradebook, read_assignment, source_notebooks
+from grader.autograde import ShowHiddenTests, WalledAutograde
+from grader.gradebook import Gradebook, Penalty
+from grader.pipeline import Course
+from grader.record import Recorder
+from grader.secret import check_seed, course_secret
+from grader.wall import Limits
+from grader.worker import Master
+
+
+@dataclass(frozen=True)
+class Configured:
+    """All that a run needs of a course."""
+
+    course: Course
+    gradebook: Gradebook
+    recorder: Recorder
+
+
+def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -> Configured:
+    """Open the assignment that the application's configuration names.
+
+    Raises AssignmentError (the source cannot be read, or is not what the gradebook saved) and
+    GradebookError.
+    """
+    coursedir: CourseDirectory = app.coursedir
+    name = coursedir.assignment_id
+    source = Path(coursedir.format_path(coursedir.source_directory, ".", name))
+    assignments = [read_assignment(path, name, app.config) for path in source_notebooks(source)]
+    gradebook = Gradebook(
+        coursedir.db_url, name, penalty=late_policy(app), patience=patience, waiting=waiting
+    )
+    with closing(StockGradebook(coursedir.db_url, coursedir.course_id)) as saved:
+        for assignment in assignments:
+            compare_with_gradebook(assignment, saved)
+    autograde = WalledAutograde(coursedir, parent=app)
+    pages = GenerateFeedback(coursedir, parent=app)
+    output = LimitOutput(parent=app)
+
+    secret = course_secret(Path(coursedir.root))
+
+    def folder(step: str) -> Callable[[str], Path]:
+        return lambda student: Path(coursedir.format_path(step, student, name))
+
+    autograded = folder(coursedir.autograded_directory)
+    course = Course(
+        assignments=assignments,
+        masters={
+            assignment.notebook: Master.of(
+                assignment,
+                Limits(**autograde.limits),
+                hidden=(Path(coursedir.root),),
+                protected=not autograde.run_student_code_with_all_my_rights,
+                lines=(output.max_lines, output.max_traceback),
+            )
+            for assignment in assignments
+        },
+        submitted=folder(coursedir.submitted_directory),
+        autograded=autograded,
+        feedback=folder(coursedir.feedback_directory),
+        seed=lambda student: check_seed(secret, name, student),
+        shown=_hidden_tests(assignments) if _shows_hidden_tests(pages, gradebook) else {},
+        page_mode=int(str(pages.permissions), 8),
+        group_shared=coursedir.groupshared,
+    )
+    recorder = Recorder(
+        gradebook,
+        autograded,
+        given_files(source, coursedir.ignore, autograde.exclude_overwriting.get(name, [])),
+        mode=int(str(autograde.permissions), 8),
+        group_shared=coursedir.groupshared,
+    )
+    return Configured(course, gradebook, recorder)
+
+
+def _shows_hidden_tests(pages: GenerateFeedback, gradebook: Gradebook) -> bool:
+    """Whether feedback shows the hidden tests: the course says so, and the due date is over."""
+    due = gradebook.duedate()
+    over = due is not None and due <= dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    return over and ShowHiddenTests in pages.preprocessors
+
+
+def _hidden_tests(assignments: list[Assignment]) -> dict[str, dict[str, str]]:
+    return {a.notebook: {cell.grade_id: cell.source for cell in a.checks} for a in assignments}
+
+
+def late_policy(app: NbGrader) -> Penalty:
+    """The course's plugin for late submissions (`AssignLatePenalties.plugin_class`)."""
+    assigner = AssignLatePenalties(parent=app)
+    assigner.init_plugin()
+    policy: Penalty = assigner.plugin_inst.late_submission_penalty
+    return policy
+
+
+def given_files(source: Path, ignore: list[str], excluded: list[str]) -> dict[str, bytes]:
+    """The assignment's own files beside its notebooks, which replace a submission's."""
+    found = find_all_files(str(source), [*ignore, "*.ipynb"])
+    paths = {os.path.relpath(path, source): Path(path) for path in found}
+    return {name: path.read_bytes() for name, path in paths.items() if name not in excluded}
+
+
+def students_of(coursedir: CourseDirectory, step: str) -> list[str]:
+    """The ids of the students who have a folder of the assignment in a step of the course.
+
+    `CourseDirectory.student_id` is a pattern, or one id to the letter; `student_id_exclude` holds.
+    """
+    wanted, name = coursedir.student_id, coursedir.assignment_id
+    excluded = set(filter(None, coursedir.student_id_exclude.split(",")))
+    exact = Path(coursedir.format_path(step, wanted, name))
+    if wanted != "*" and os.path.lexists(exact):
+        return [] if wanted in excluded else [wanted]
+    pattern = coursedir.format_path(glob.escape(step), wanted, glob.escape(name))
+    shape = re.compile(coursedir.format_path(step, "(?P<student>.*)", re.escape(name), escape=True))
+    found = (shape.fullmatch(path) for path in glob.glob(pattern))
+    return sorted({match["student"] for match in found if match} - excluded)

@@ -1,0 +1,65 @@
+"""What happens in a run, as it happens: for progress, the log and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """So many submissions are there, or so many feedback pages may have to be made."""
+
+    what: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A submission was graded and its results are in the gradebook.
+
+    seconds: wall time of examining it; cells: of each cell, by its id or position.
+    timed_out: the cells that ran into a limit. notes: what staff should see.
+    resumed: a killed run had examined it; only recording was left.
+    """
+
+    student: str
+    score: float
+    seconds: float = 0.0
+    cells: Mapping[str, float] = field(default_factory=dict)
+    timed_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A submission that was graded before and has not changed since."""
+
+    student: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A submission that could not be graded, and what to do about it."""
+
+    student: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageMade:
+    """A student's feedback is written; `fresh` is False where it was current already."""
+
+    student: str
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The run is held up by something that may pass."""
+
+    reason: str
+
+
+Event = Found | Recorded | Skipped | Failed | PageMade | Waiting

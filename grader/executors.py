@@ -1,0 +1,63 @@
+"""Where submissions are examined: processes here, or a Dask cluster."""
+
+from __future__ import annotations
+
+import concurrent.futures as cf
+import multiprocessing
+import os
+from typing import Any
+
+from grader.engine import Engine
+from grader.worker import WallUnavailableError, follow_parent
+
+
+class ClusterError(Exception):
+    """The cluster cannot be used; the message says why."""
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def local_engine(workers: int) -> Engine:
+    """An engine on processes of this machine.
+
+    They are forked: a worker has imported what the driver has, and starts in milliseconds. The
+    driver has no threads when it forks them, and they only drive processes of their own.
+    """
+
+    def pool() -> cf.Executor:
+        context = multiprocessing.get_context("fork")
+        return cf.ProcessPoolExecutor(workers, context, initializer=follow_parent)
+
+    return Engine(pool, workers, fatal=(WallUnavailableError,))
+
+
+def cluster_engine(address: str) -> Engine:
+    """An engine on the workers of a Dask cluster. Raises ClusterError."""
+    try:
+        import distributed  # noqa: PLC0415, the extra `scale`, which a laptop does not need
+    except ImportError:
+        raise ClusterError("Dask is not installed: pip install 'dask[distributed]'") from None
+
+    def client() -> Any:
+        try:
+            return distributed.Client(address, timeout=10)  # type: ignore[no-untyped-call]
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ClusterError(f"no Dask scheduler answers at {address} ({error})") from error
+
+    connected = client()
+    workers = sum(connected.nthreads().values())
+    if not workers:
+        raise ClusterError(f"the Dask cluster at {address} has no workers yet: start some")
+
+    def executor() -> cf.Executor:
+        nonlocal connected
+        if connected.status != "running":
+            connected = client()
+        made: cf.Executor = connected.get_executor(pure=False)
+        return made
+
+    deaths = (distributed.scheduler.KilledWorker,)
+    return Engine(executor, workers, deaths=deaths, fatal=(WallUnavailableError,))

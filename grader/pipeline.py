@@ -1,0 +1,266 @@
+"""A whole class: read, examine on the engine, record, make the feedback.
+
+The driver reads and records, in one process; workers examine and make pages. What is graded
+already is known by a hash of submission and assignment. Any number of runs may be at work on one
+course: each claims a submission's folder while it grades it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from grader import feedback, folders, intake
+from grader.assignment import Assignment
+from grader.engine import Done, Engine
+from grader.events import Event, Failed, Found, PageMade, Recorded, Skipped
+from grader.intake import Contents, Intake
+from grader.record import Graded, Recorder, digest_of
+from grader.submission import SubmissionError
+from grader.worker import Examination, ExamineTask, Master, PagesTask, examine, make_pages
+
+SHEETS_AT_ONCE = 200
+
+
+class StoppedError(Exception):
+    """The run cannot go on; what it recorded is recorded. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """One assignment of a course, as nbgrader's configuration describes it.
+
+    assignments: its notebooks. masters: the same, packed for workers, by notebook. submitted,
+    autograded, feedback: a student's folders. seed: a student's secret seed for hidden inputs.
+    shown: sources that feedback shows in place of the graded cells', by notebook and grade_id.
+    page_mode, group_shared: permissions of the feedback.
+    """
+
+    assignments: Sequence[Assignment]
+    masters: Mapping[str, Master]
+    submitted: Callable[[str], Path]
+    autograded: Callable[[str], Path]
+    feedback: Callable[[str], Path]
+    seed: Callable[[str], int]
+    shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    page_mode: int = 0o644
+    group_shared: bool = False
+
+    @property
+    def digest(self) -> str:
+        """A hash of everything in the assignment that grading depends on."""
+        return " ".join(assignment.digest for assignment in self.assignments)
+
+
+@dataclass
+class _Claim:
+    """A submission under way: its folder is kept from other runs until it is recorded."""
+
+    lock: contextlib.ExitStack
+    intake: Intake
+    digest: str
+
+
+class ClassRun:
+    """Grades a class and makes its feedback; tells `report` of everything as it happens."""
+
+    def __init__(
+        self, course: Course, recorder: Recorder, engine: Engine, report: Callable[[Event], None]
+    ) -> None:
+        self._course = course
+        self._recorder = recorder
+        self._engine = engine
+        self._report = report
+        self._claims: dict[str, _Claim] = {}
+        self._busy: list[str] = []
+
+    def grade(self, students: Sequence[str], force: bool = False) -> None:
+        """Grade the students' submissions that are not graded yet; `force`: all of them.
+
+        Raises StoppedError where nothing more can be written (a full or read-only disk),
+        GradebookGoneError where the gradebook stays away, and WallUnavailableError.
+        """
+        self._report(Found("grading", len(students)))
+        while students:
+            self._busy = []
+            self._grade(students, force)
+            students, force = self._busy, False  # by another run, by now
+            if students:
+                time.sleep(0.2)
+
+    def make_feedback(self, students: Sequence[str], force: bool = False) -> None:
+        """Make the feedback that is not there, or whose grades or comments changed since."""
+        gradebook = self._recorder.gradebook
+        gradebook.refresh_penalties()
+        self._report(Found("feedback", len(students)))
+        for outcome in self._engine.run(make_pages, self._pages(students, force)):
+            student = outcome.task.student
+            if not isinstance(outcome, Done):
+                self._report(Failed(student, f"no feedback was made: {outcome.reason}"))
+                continue
+            self._report(PageMade(student, fresh=self._write_pages(outcome.task, outcome.result)))
+
+    def would_grade(self, students: Iterable[str], force: bool = False) -> Iterator[Event]:
+        """What `grade` would do, without doing any of it: Skipped, Failed, or Recorded with 0."""
+        for student in students:
+            folder = self._course.submitted(student)
+            try:
+                contents = intake.read_contents(folder, self._course.assignments)
+                digest = digest_of(contents.digest, self._course.digest)
+                if self._recorder.done(student) == digest and not force:
+                    yield Skipped(student)
+                    continue
+                intake.take_in(folder, contents, self._course.assignments)
+            except SubmissionError as error:
+                yield Failed(student, str(error))
+            else:
+                yield Recorded(student, 0.0)
+
+    # -- grading
+
+    def _grade(self, students: Iterable[str], force: bool) -> None:
+        try:
+            for outcome in self._engine.run(examine, self._tasks(students, force)):
+                claim = self._claims.pop(outcome.task.student)
+                with claim.lock:
+                    if isinstance(outcome, Done):
+                        self._record(outcome.task.student, claim, outcome.result)
+                    else:
+                        self._report(Failed(outcome.task.student, _lost(outcome.reason)))
+        finally:
+            for claim in self._claims.values():
+                claim.lock.close()
+            self._claims.clear()
+
+    def _tasks(self, students: Iterable[str], force: bool) -> Iterator[ExamineTask]:
+        """What has to be examined; the rest is dealt with on the way."""
+        for student in students:
+            with contextlib.ExitStack() as lock:
+                try:
+                    lock.enter_context(folders.claimed(self._course.submitted(student)))
+                    task = self._take(student, force, lock)
+                except folders.BusyError:
+                    self._busy.append(student)
+                except SubmissionError as error:
+                    self._report(Failed(student, str(error)))
+                except (FileNotFoundError, NotADirectoryError):
+                    self._report(Failed(student, "its folder is gone; no grade changed"))
+                else:
+                    if task is not None:
+                        yield task
+
+    def _take(self, student: str, force: bool, lock: contextlib.ExitStack) -> ExamineTask | None:
+        """Read a submission and keep it claimed; None where nothing has to be examined."""
+        course = self._course
+        folder = course.submitted(student)
+        contents = intake.read_contents(folder, course.assignments)
+        if not force and self._known(student, contents):
+            return None
+        taken = intake.take_in(folder, contents, course.assignments)
+        digest = digest_of(taken.digest, course.digest)
+        self._claims[student] = _Claim(lock.pop_all(), taken, digest)
+        seed = course.seed(student)
+        return ExamineTask(
+            student,
+            tuple((course.masters[name], part, seed) for name, part in taken.submissions.items()),
+        )
+
+    def _known(self, student: str, contents: Contents) -> bool:
+        """Whether this very submission was graded, or examined by a run that was then killed."""
+        digest = digest_of(contents.digest, self._course.digest)
+        try:
+            score = self._recorder.resume(student, digest)
+        except OSError as error:
+            raise StoppedError(_cannot_write(error)) from error
+        if score is not None:
+            self._report(Recorded(student, score, resumed=True))
+            return True
+        if self._recorder.done(student) == digest:
+            self._report(Skipped(student))
+            return True
+        return False
+
+    def _record(self, student: str, claim: _Claim, examination: Examination) -> None:
+        graded = Graded(
+            student=student,
+            digest=claim.digest,
+            timestamp=claim.intake.timestamp,
+            notebooks=examination.notebooks,
+            marks=examination.marks,
+            files=claim.intake.files,
+        )
+        try:
+            score = self._recorder.record(graded)
+        except OSError as error:
+            raise StoppedError(_cannot_write(error)) from error
+        self._report(
+            Recorded(
+                student,
+                score,
+                examination.seconds,
+                examination.cells,
+                examination.timed_out,
+                examination.notes,
+            )
+        )
+
+    # -- feedback
+
+    def _pages(self, students: Iterable[str], force: bool) -> Iterator[PagesTask]:
+        """The pages that have to be made."""
+        course, rest = self._course, iter(students)
+        while group := list(islice(rest, SHEETS_AT_ONCE)):
+            sheets = self._recorder.gradebook.sheets(group)
+            for student in group:
+                place, autograded = course.feedback(student), course.autograded(student)
+                mine = {
+                    name: sheet
+                    for name, sheet in sheets.get(student, {}).items()
+                    if (autograded / f"{name}.ipynb").exists()
+                }
+                digest = feedback.page_digest(autograded, mine, course.shown) if mine else ""
+                if not mine or (not force and feedback.is_current(place, digest)):
+                    folders.tidy(place)
+                    self._report(PageMade(student, fresh=False))
+                    continue
+                parts = tuple(
+                    (name, (autograded / f"{name}.ipynb").read_bytes(), sheet)
+                    for name, sheet in mine.items()
+                )
+                yield PagesTask(student, digest, parts, course.shown)
+
+    def _write_pages(self, task: PagesTask, pages: Mapping[str, bytes]) -> bool:
+        """Write a student's pages; False where another run does so at this moment."""
+        course, student = self._course, task.student
+        autograded = course.autograded(student)
+        try:
+            with folders.claimed(autograded):
+                feedback.write_pages(
+                    course.feedback(student),
+                    autograded,
+                    pages,
+                    task.digest,
+                    mode=course.page_mode,
+                    group_shared=course.group_shared,
+                )
+        except folders.BusyError:
+            return False
+        except OSError as error:
+            raise StoppedError(_cannot_write(error)) from error
+        return True
+
+
+def _cannot_write(error: OSError) -> str:
+    where = f" {error.filename}" if error.filename else ""
+    return (
+        f"cannot write{where} ({error.strerror or error}): make room, or make the folder writable, "
+        "then run the same command again; it goes on where it stopped"
+    )
+
+
+def _lost(reason: str) -> str:
+    return f"{reason}; tried three times. Look at it by hand, or run the same command again"

@@ -1,0 +1,173 @@
+"""What a person sees of a run, and what the log keeps of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from grader.events import Event, Failed, Found, PageMade, Recorded, Skipped, Waiting
+
+PLAIN_EVERY = 5.0
+"""Seconds between two lines of progress where the output is no terminal."""
+
+
+class Totals:
+    """How many of each, and how fast: counted from the events."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.count: Counter[str] = Counter()
+        self.scores: list[float] = []
+        self.failures: list[Failed] = []
+        self.expected = 0
+        self.seconds = 0.0
+        self._clock = clock
+        self._phase = clock()
+
+    def add(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case Found(count=count):
+                self.expected = count
+                self._phase = self._clock()
+                self.count["phase"] = 0
+            case Recorded(score=score, timed_out=timed_out):
+                self.count.update(graded=1, phase=1, timeouts=bool(timed_out))
+                self.scores.append(score)
+            case Skipped():
+                self.count.update(skipped=1, phase=1)
+            case Failed():
+                self.count.update(failed=1, phase=1)
+                self.failures.append(event)
+            case PageMade(fresh=fresh):
+                self.count.update(pages=fresh, phase=1)
+        self.seconds = self._clock() - self._phase
+
+    @property
+    def rate(self) -> float:
+        """Submissions or pages a second since the phase began."""
+        return self.count["phase"] / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the phase still takes at this rate."""
+        return (self.expected - self.count["phase"]) / self.rate if self.rate else None
+
+    def line(self) -> str:
+        """The running totals."""
+        left = "?" if self.left is None else str(dt.timedelta(seconds=round(self.left)))
+        text = f"{self.rate:.1f}/s, {left} left · graded {self.count['graded']}"
+        for name in ("skipped", "failed"):
+            if self.count[name]:
+                text += f", {name} {self.count[name]}"
+        if self.count["timeouts"]:
+            text += f", timed out {self.count['timeouts']}"
+        return text
+
+
+class Report:
+    """Shows a run: a bar on a terminal, lines elsewhere, a table at the end; writes the log.
+
+    log: a file to which one JSON object is appended for each event, with every cell's time.
+    """
+
+    def __init__(self, console: Console, log: Path | None, max_score: float) -> None:
+        self.totals = Totals()
+        self._console = console
+        self._log = log.open("a", encoding="utf-8") if log is not None else None
+        self._max_score = max_score
+        self._began = time.monotonic()
+        self._said = self._began
+        # The bar is redrawn by events alone: a run that forks workers must not have threads.
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[totals]}"),
+            console=console,
+            auto_refresh=False,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("reading", total=None, totals="")
+        self._what = ""
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+        if self._log is not None:
+            self._log.close()
+
+    def __call__(self, event: Event) -> None:
+        """Show and log one event."""
+        self.totals.add(event)
+        self._write_log(event)
+        match event:
+            case Found(what, count):
+                self._what = what
+                self._bar.reset(self._task, total=count, description=what, totals="")
+                if not self._console.is_terminal:
+                    self._console.print(f"{what}: {count}")
+                self._said = time.monotonic()
+            case Waiting(reason):
+                self._console.print(f"[yellow]waiting[/] {escape(reason)}")
+        self._show()
+
+    def summary(self) -> Table:
+        """The table at the end of a run."""
+        totals, count = self.totals, self.totals.count
+        table = Table(show_header=False)
+        seconds = time.monotonic() - self._began
+        table.add_row("graded", str(count["graded"]))
+        table.add_row("unchanged, skipped", str(count["skipped"]))
+        table.add_row("not graded", str(count["failed"]))
+        table.add_row("ran into a time limit", str(count["timeouts"]))
+        table.add_row("feedback written", str(count["pages"]))
+        if totals.scores:
+            table.add_row(
+                "score, median (lowest to highest)",
+                f"{statistics.median(totals.scores):.4g} ({min(totals.scores):.4g} to "
+                f"{max(totals.scores):.4g}) of {self._max_score:.4g}",
+            )
+        table.add_row("time", f"{seconds:.1f} s")
+        return table
+
+    def _show(self) -> None:
+        totals = self.totals
+        if self._console.is_terminal:
+            self._bar.update(
+                self._task, completed=totals.count["phase"], totals=totals.line(), refresh=True
+            )
+        elif time.monotonic() - self._said >= PLAIN_EVERY:
+            self._said = time.monotonic()
+            self._console.print(
+                f"{self._what}: {totals.count['phase']}/{totals.expected} {totals.line()}"
+            )
+
+    def _write_log(self, event: Event) -> None:
+        if self._log is None:
+            return
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        entry = {"time": now, "event": type(event).__name__.lower(), **asdict(event)}
+        self._log.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._log.flush()
