@@ -404,7 +404,8 @@ def test_compression_metrics_comprehensive_counts():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(11)
     a, b, c = (int(size) for size in rng.integers(2, 9, 3))
-    model = Sequential([Tanh(), Dense(a, b, use_bias=False), ReLU(), ReLU(), Dense(b, c), Dense(c, 1), Softmax()])
+    first, second, third = random_dense(rng, a, b, use_bias=False), random_dense(rng, b, c), random_dense(rng, c, 1)
+    model = Sequential([Tanh(), first, ReLU(), ReLU(), second, third, Softmax()])
     before = snapshot(model)
     expected = {
         "layer_1_weights": a * b,
@@ -461,7 +462,7 @@ def test_compression_metrics_comprehensive_whole_model():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(13)
     a, b, c = (int(size) for size in rng.integers(20, 30, 3))
-    model = Sequential([Dense(a, b), ReLU(), Dense(b, c), Softmax()])
+    model = Sequential([random_dense(rng, a, b), ReLU(), random_dense(rng, b, c), Softmax()])
     before = snapshot(model)
     total = a * b + b + b * c + c
     size = CompressionMetrics().calculate_model_size(model)
@@ -481,15 +482,15 @@ with warnings.catch_warnings(action="ignore"):
 
 # %% nbgrader={"grade": true, "grade_id": "test_compression_metrics_comprehensive-half_bytes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 def test_compression_metrics_comprehensive_half_bytes():
-    """An odd number of 4-bit parameters fills the last byte by half: it counts whole."""
+    """4-bit parameters take half a byte each; the total is rounded up to whole bytes."""
     ### BEGIN HIDDEN TESTS
-    for inputs, outputs in [(1, 1), (3, 5), (7, 3)]:
-        n = inputs * outputs
-        model = Sequential([Dense(inputs, outputs, use_bias=False)])
+    for sizes in [(1, 1), (3, 5), (7, 3), (5, 3, 5)]:
+        n = sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        model = Sequential([Dense(a, b, use_bias=False) for a, b in zip(sizes[:-1], sizes[1:], strict=True)])
         size = CompressionMetrics().calculate_model_size(model, "int4")
-        whole = n // 2 + 1
+        whole = (n + 1) // 2
         expected = {"bytes_per_parameter": 0.5, "total_bytes": float(whole), "size_kb": whole / 1024}
-        assert_report(size, expected, f"{n} parameters of half a byte, rounded up to whole bytes")
+        assert_report(size, expected, f"{n} parameters of half a byte, their total rounded up to whole bytes")
     ### END HIDDEN TESTS
 
 
@@ -826,7 +827,7 @@ def test_magnitude_pruning_comprehensive_report():
     assert_report(info, expected, "removing 3 of 6 weights")
     ### BEGIN HIDDEN TESTS
     rng = check_rng(25)
-    for ratio in (0.0, 0.3, 0.85, 1.0):
+    for ratio in (0.3, 0.85, 1.0):
         layer = random_dense(rng, 7, 9)
         layer.bias = np.zeros(9)
         before = layer.weights.data.copy()
@@ -988,7 +989,7 @@ def test_magnitude_pruning_comprehensive_model_global():
     )
     ### BEGIN HIDDEN TESTS
     rng = check_rng(28)
-    for ratio in (0.0, 0.25, 0.7, 1.0):
+    for ratio in (0.25, 0.35, 0.7):
         model = Sequential([random_dense(rng, 7, 9), Tanh(), random_dense(rng, 9, 5, False), random_dense(rng, 5, 1)])
         model.layers[2].weights.data *= 3
         indices = (0, 2, 3)
@@ -1027,8 +1028,8 @@ def test_magnitude_pruning_comprehensive_model_by_layer():
     """With scope="layer" each layer loses the same ratio of its own weights, the smallest ones."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(29)
-    for ratio in (0.0, 0.3, 0.5, 1.0):
-        model = Sequential([random_dense(rng, 3, 5), ReLU(), random_dense(rng, 5, 7), random_dense(rng, 7, 1, False)])
+    for ratio in (0.3, 0.5):
+        model = Sequential([random_dense(rng, 2, 5), ReLU(), random_dense(rng, 5, 8), random_dense(rng, 8, 3, False)])
         model.layers[2].weights.data *= 20
         before = {i: model.layers[i].weights.data.copy() for i in (0, 2, 3)}
         pruned, _ = prune_model_by_magnitude(model, ratio, scope="layer")
@@ -1080,7 +1081,7 @@ def test_magnitude_pruning_comprehensive_model_report():
     """The report counts over the whole model, and layer by layer."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(211)
-    for scope, ratio in [("global", 0.4), ("layer", 0.4), ("layer", 0.0), ("global", 1.0)]:
+    for scope, ratio in [("global", 0.4), ("layer", 0.4), ("global", 1.0)]:
         model = Sequential([random_dense(rng, 6, 7), ReLU(), Tanh(), random_dense(rng, 7, 4, False)])
         model.layers[3].weights.data *= 2
         model.layers[0].weights.data[0, :3] = 0
@@ -1126,7 +1127,7 @@ with warnings.catch_warnings(action="ignore"):
 
 # %% nbgrader={"grade": true, "grade_id": "test_magnitude_pruning_comprehensive-model_bad_arguments", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 def test_magnitude_pruning_comprehensive_model_bad_arguments():
-    """A bad ratio, an unknown scope or weights that are not finite raise ValueError, and no layer changes."""
+    """A bad ratio, an unknown scope or weights that are not finite raise ValueError; ratios of 0 and 1 do not."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(212)
     bad = [(-0.5, "global"), (1.01, "layer"), (math.nan, "global"), (math.nan, "layer"), (0.5, "model"), (0.5, "")]
@@ -1150,10 +1151,11 @@ def test_magnitude_pruning_comprehensive_model_bad_arguments():
             f"a weight of {value} in the last layer must leave the whole model as it was, yours changed it"
         )
     for scope in ("global", "layer"):
-        model = Sequential([random_dense(rng, 3, 4), ReLU(), random_dense(rng, 4, 2)])
-        assert not raises_value_error(prune_model_by_magnitude, model, 1.0, scope), (
-            f"pruning_ratio=1.0, scope={scope!r} is allowed, yours raised ValueError"
-        )
+        for ratio, zeros in [(0.0, 0), (1.0, 20)]:
+            model = Sequential([random_dense(rng, 3, 4), ReLU(), random_dense(rng, 4, 2)])
+            pruned, _ = prune_model_by_magnitude(model, ratio, scope)
+            got = sum(np.count_nonzero(pruned.layers[i].weights.data == 0) for i in (0, 2))
+            assert got == zeros, f"pruning_ratio={ratio}, scope={scope!r} must set {zeros} of 20 weights to 0, not {got}"
     ### END HIDDEN TESTS
 
 
@@ -1434,7 +1436,7 @@ def test_quantization_comprehensive_zero():
     """0.0 stays exactly 0.0, so that a pruned layer keeps its sparsity, whatever the range of the weights."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(33)
-    for bits in (1, 4, 7, 8, 16):
+    for bits in (2, 4, 7, 8, 12):
         for low, high in [(-0.3, 1.1), (0.5, 2.0), (-3.0, -1.0), (-100.0, 1.0)]:
             weights = rng.uniform(low, high, (5, 6))
             zeros = rng.permutation(30)[:12]
@@ -1463,7 +1465,7 @@ def test_quantization_comprehensive_degenerate():
     """Layers of only zeros, of one constant, of one weight or of one sign are quantized without a NaN."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(34)
-    for bits in (1, 8, 16):
+    for bits in (2, 8, 12):
         layer, info = quantize_layer_weights(make_dense(np.zeros((3, 4)), bias=np.ones(4)), bits)
         what = f"a layer of only zeros at {bits} bits"
         assert_report(info, {"scale": 1.0, "zero_point": 0, "mse_error": 0.0, "max_error": 0.0}, what)
@@ -1492,7 +1494,7 @@ def test_quantization_comprehensive_repeat():
     """Quantizing a second time with the same bits gives the same integers and weights."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(35)
-    for bits in (1, 3, 8, 16):
+    for bits in (3, 8, 12):
         weights = rng.uniform(-1, 1.5, (6, 5))
         weights.flat[rng.permutation(30)[:2]] = -1, 1.5
         layer, info = quantize_layer_weights(make_dense(weights), bits)
@@ -1529,7 +1531,7 @@ def test_quantization_comprehensive_report():
     assert_report(info, expected, "30 weights from -1 to 2 at 4 bits")
     ### BEGIN HIDDEN TESTS
     rng = check_rng(36)
-    for bits, offset in [(1, 0), (3, 5), (8, -4), (12, 0), (16, 0.5)]:
+    for bits, offset in [(3, 5), (5, 0), (8, -4), (12, 0), (13, 0.5)]:
         layer = make_dense(rng.standard_normal((5, 7)) + offset)
         before = layer.weights.data.astype(np.float64)
         layer, info = quantize_layer_weights(layer, bits)
@@ -2072,30 +2074,25 @@ def test_distillation_comprehensive_temperature():
     """The temperature softens both networks' predictions, and its square balances the soft part."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(42)
-    for temperature in (0.5, 2.0, 4.0):
+    for temperature, alpha, loss in [
+        (0.5, 0.1, DistillationLoss(0.5, 0.1)),
+        (2.0, 0.2, DistillationLoss(alpha=0.2, temperature=2.0)),
+        (4.0, 0.1, DistillationLoss(4.0, 0.1)),
+        (3.0, 0.5, DistillationLoss()),
+    ]:
         student, teacher = 3 * rng.standard_normal((2, 5, 4))
+        labels = rng.integers(4, size=5)
         log_q, log_p = (
             logits / temperature - np.logaddexp.reduce(logits / temperature, axis=1, keepdims=True)
             for logits in (student, teacher)
         )
-        expected = temperature**2 * np.sum(np.exp(log_p) * (log_p - log_q)) / 5
-        loss = DistillationLoss(temperature, 0.0)(student, teacher, rng.integers(4, size=5))
-        assert is_close(loss, expected), (
-            f"with alpha 0 at temperature {temperature} the loss must be the soft part alone, {expected:.6f}, "
-            f"yours is {loss}"
-        )
-    student, teacher = 3 * rng.standard_normal((2, 5, 4))
-    labels = rng.integers(4, size=5)
-    default, explicit = DistillationLoss(), DistillationLoss(temperature=3.0, alpha=0.5)
-    log_q, log_p = (
-        logits / 3 - np.logaddexp.reduce(logits / 3, axis=1, keepdims=True) for logits in (student, teacher)
-    )
-    hard = np.mean(np.logaddexp.reduce(student, axis=1) - student[np.arange(5), labels])
-    expected = 0.5 * hard + 4.5 * np.sum(np.exp(log_p) * (log_p - log_q)) / 5
-    for loss in (default, explicit):
+        hard = np.mean(np.logaddexp.reduce(student, axis=1) - student[np.arange(5), labels])
+        soft = np.sum(np.exp(log_p) * (log_p - log_q)) / 5
+        expected = alpha * hard + (1 - alpha) * temperature**2 * soft
         value = loss(student, teacher, labels)
         assert is_close(value, expected), (
-            f"temperature 3.0 and alpha 0.5, the defaults, must give {expected:.6f} for these logits, yours give {value}"
+            f"temperature {temperature}, alpha {alpha}: with a cross-entropy of {hard:.6f} and a softened KL divergence "
+            f"of {soft:.6f} the loss must be {expected:.6f}, yours is {value}"
         )
     ### END HIDDEN TESTS
 
@@ -2159,10 +2156,11 @@ def test_distillation_comprehensive_labels():
     """Labels may be integers, whole floats or one-hot, everything an array or a Tensor: the loss is the same."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(45)
-    student, teacher = (2 * rng.standard_normal((2, 3, 3))).astype(np.float32)
+    student = (2 * rng.standard_normal((3, 3))).astype(np.float32)
+    teacher = student.copy()  # leaves the hard part alone
     labels = rng.permutation(3)
-    expected = np.mean(np.logaddexp.reduce(student.astype(float), axis=1) - student[np.arange(3), labels])
-    loss = DistillationLoss(2.0, 1.0)
+    expected = 0.5 * np.mean(np.logaddexp.reduce(student.astype(float), axis=1) - student[np.arange(3), labels])
+    loss = DistillationLoss(2.0, 0.5)
     one_hot = np.eye(3)[labels]
     for what, given in [
         ("integers", labels),
@@ -2192,12 +2190,13 @@ def test_distillation_comprehensive_large_logits():
     ### BEGIN HIDDEN TESTS
     student = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, 1e4]])
     teacher = np.array([[-1e4, 1e4, 0.0], [-1e4, -1e4, 1e4]])
-    for alpha, expected, part in [(1.0, 1e4, "cross-entropy"), (0.0, 1e4, "KL divergence"), (0.5, 1e4, "loss")]:
-        value = DistillationLoss(1.0, alpha)(student, teacher, [1, 2])
-        assert is_close(value, expected), (
-            f"logits of +-1e4, alpha {alpha}: the {part} must be {expected}, finite and right, yours is {value}"
+    for alpha in (0.25, 0.75):
+        value = DistillationLoss(1.0, alpha)(student, teacher, np.array([1, 2]))
+        assert is_close(value, 1e4), (
+            f"logits of +-1e4, alpha {alpha}: cross-entropy and KL divergence are both 1e4 here, so is the loss; "
+            f"yours is {value}"
         )
-    value = DistillationLoss(1.0, 0.5)(teacher + 0, teacher, [1, 2])
+    value = DistillationLoss(1.0, 0.5)(teacher + 0, teacher, np.array([1, 2]))
     assert is_close(value, 0.0), f"equal logits of +-1e4 with the right labels: the loss must be 0, yours is {value}"
     ### END HIDDEN TESTS
 
@@ -2316,7 +2315,7 @@ def test_distillation_comprehensive_gradient():
         ce = np.logaddexp.reduce(z, axis=-1) - z[..., np.arange(len(labels)), labels]
         return (alpha * ce + (1 - alpha) * temperature**2 * kl).mean(axis=-1)
 
-    for temperature, alpha, batch, classes in [(1.0, 0.5, 3, 4), (3.0, 0.2, 4, 3), (0.7, 0.0, 1, 5), (5.0, 1.0, 2, 2)]:
+    for temperature, alpha, batch, classes in [(1.0, 0.5, 3, 4), (3.0, 0.2, 4, 3), (0.7, 0.1, 1, 5), (5.0, 0.9, 2, 2)]:
         student, teacher = 2 * rng.standard_normal((2, batch, classes))
         labels = rng.integers(classes, size=batch)
         loss = DistillationLoss(temperature, alpha)
@@ -2331,8 +2330,9 @@ def test_distillation_comprehensive_gradient():
                 f"temperature {temperature}, alpha {alpha}, {batch} x {classes} logits: the gradient differs from the "
                 f"central differences of the loss by up to {np.abs(got.ravel() - expected).max():.3g}"
             )
+    loss = DistillationLoss(1.0, 0.5)
     got = loss.gradient(np.array([[1e4, -1e4]]), np.array([[-1e4, 1e4]]), np.array([1]))
-    assert is_close(got, [[1, -1]]), f"logits of +-1e4, alpha 1: the gradient must be 1, -1, yours is {got}"
+    assert is_close(got, [[1, -1]]), f"logits of +-1e4, temperature 1: the gradient must be 1, -1, yours is {got}"
     ### END HIDDEN TESTS
 
 
@@ -2669,7 +2669,7 @@ def test_structured_pruning_comprehensive_report():
     for method, ratio, use_bias in [
         ("weight_magnitude", 0.5, True),
         ("random", 0.3, True),
-        ("weight_variance", 1.0, False),
+        ("weight_variance", 0.8, False),
         ("random", 0.65, False),
     ]:
         layer = random_dense(rng, 4, 9, use_bias)
@@ -2829,13 +2829,13 @@ def test_structured_pruning_comprehensive_model_layers():
     )
     ### BEGIN HIDDEN TESTS
     rng = check_rng(59)
-    for method, ratio in [("weight_magnitude", 0.5), ("weight_variance", 0.7), ("weight_magnitude", 1.0)]:
+    for method, ratio in [("weight_magnitude", 0.5), ("weight_variance", 0.5), ("weight_magnitude", 0.75)]:
         model = Sequential(
-            [Tanh(), random_dense(rng, 4, 9), ReLU(), Sigmoid(), random_dense(rng, 9, 7, False), random_dense(rng, 7, 8)]
+            [Tanh(), random_dense(rng, 4, 8), ReLU(), Sigmoid(), random_dense(rng, 8, 4, False), random_dense(rng, 4, 8)]
             + [Tanh(), random_dense(rng, 8, 3), Softmax()]
         )
         indices = (1, 4, 5, 7)
-        model.layers[4].weights.data[rng.permutation(9)[:4]] *= 4
+        model.layers[4].weights.data[rng.permutation(8)[:4]] *= 4
         x = rng.standard_normal((3, 4))
         pruned, _ = prune_model_neurons(model, ratio, importance_method=method)
         assert len(pruned.layers) == 9, "the model must keep its 9 layers, activations included, yours has others"
@@ -3297,10 +3297,11 @@ def test_compression_integration_comprehensive_size():
             total += min([*sizes, w.size + 8, mask + nonzero + 8] if bits else sizes)
         return total
 
-    for sizes, sparse in [((40, 33, 21, 3), 0.0), ((30, 25, 1, 2), 0.7)]:
+    for sizes, sparse in [((40, 32, 20, 3), 0.0), ((30, 24, 1, 2), 0.7)]:
         dense = [random_dense(rng, a, b, i != 1) for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))]
         w = dense[0].weights.data
         w.flat[rng.permutation(w.size)[: int(sparse * w.size)]] = 0
+        w[0, 0] = 400  # makes 8 bits coarse: many weights of this layer become 0
         weights = [layer.weights.data.astype(np.float64) for layer in dense]
         biases = [sizes[1], 0, sizes[3]]
         narrow, rows = [], np.arange(sizes[0])
@@ -3335,17 +3336,17 @@ def test_compression_integration_comprehensive_ratios():
     """Ratio and reduction compare the size with the baseline's, without rounding."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(63)
-    weights = rng.permutation(np.linspace(0.5, 1, 165)) * rng.choice([-1, 1], 165)
-    results = compare_compression_techniques(Sequential([make_dense(weights.reshape(33, 5), np.zeros(5))]))
-    # 165 weights and 5 biases in one layer, whose neurons are outputs; half pruned leaves round(82.5) = 82 zeros.
+    weights = rng.permutation(np.linspace(0.5, 1, 164)) * rng.choice([-1, 1], 164)
+    results = compare_compression_techniques(Sequential([make_dense(weights.reshape(41, 4), np.zeros(4))]))
+    # 164 weights and 4 biases in one layer, whose neurons are outputs; a bitmask takes 20.5, so 21 bytes.
     for name, size in [
-        ("magnitude_pruning", 21 + 83 * 4 + 20),
-        ("quantization", 165 + 8 + 20),
-        ("structured_pruning", 680),
-        ("combined", 21 + 83 + 8 + 20),
+        ("magnitude_pruning", 21 + 82 * 4 + 16),
+        ("quantization", 164 + 8 + 16),
+        ("structured_pruning", 672),
+        ("combined", 21 + 82 + 8 + 16),
     ]:
-        expected = {"compression_ratio": 680 / size, "memory_reduction": 1 - size / 680}
-        assert_report(results[name], expected, f"{name} of Dense(33, 5) takes {size} bytes, the baseline 680")
+        expected = {"compression_ratio": 672 / size, "memory_reduction": 1 - size / 672}
+        assert_report(results[name], expected, f"{name} of Dense(41, 4) takes {size} bytes, the baseline 672")
     ### END HIDDEN TESTS
 
 
@@ -3482,6 +3483,186 @@ def test_compression_integration_comprehensive_untouched():
 
 with warnings.catch_warnings(action="ignore"):
     test_compression_integration_comprehensive_untouched()
+
+# %% [markdown]
+# ### Experiment: the comparison on the digits
+#
+# Your `compare_compression_techniques` on the trained network, without any retraining; means of ten splits. The file
+# sizes of `tinytorch.storage` stand beside your `size_mb` for the two models that can be rebuilt in a line.
+
+# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-comparison", "locked": true, "schema_version": 3, "solution": false, "task": false}
+def experiment_comparison_on_the_digits():
+    if not RUN_EXPERIMENTS:
+        return
+    splits = range(10)
+    reports = [
+        compare_compression_techniques(
+            trained_network(split), digits(split).x_test, digits(split).y_test
+        )
+        for split in splits
+    ]
+    print(f"{'':22}{'parameters':>10}{'bytes':>9}{'ratio':>8}{'accuracy':>11}")
+    for name in reports[0]:
+        results = [report[name] for report in reports]
+        parameters, size, ratio, score = (
+            np.mean([result[key] for result in results])
+            for key in ("parameters", "size_mb", "compression_ratio", "accuracy")
+        )
+        print(f"{name:22}{parameters:10,.0f}{size * 1024**2:9,.0f}{ratio:7.2f}x{100 * score:9.2f} %")
+
+    pruned, _ = prune_model_by_magnitude(trained_network(), 0.5)
+    for name, model in (("baseline", trained_network()), ("magnitude_pruning", pruned)):
+        calculated = reports[0][name]["size_mb"] * 1024**2
+        print(f"{name}: {calculated:,.0f} bytes by the formulas, {stored_size(model):,} in a file")
+
+
+experiment_comparison_on_the_digits()
+
+# %% [markdown]
+# ### Experiment: every technique, with retraining, on disk
+#
+# The last comparison takes the measurements together. Each network is written to a file, read back, and tested as it
+# was read. Accuracy is the mean of ten splits; the latency is that of a forward pass of one image and of a batch of 128.
+#
+# | name | how it is made from the dense 64-128-64-10 network |
+# |---|---|
+# | magnitude pruning | 90 % global sparsity, retrained on the labels |
+# | quantization | 8 bits, one scale for each layer, no retraining |
+# | distillation | a new network 64-32-16-10, trained with a teacher |
+# | structured pruning | half of the hidden neurons, retrained on the labels |
+# | pruning + quantization | 90 % sparsity in three rounds, then 4 bits, retrained with a teacher |
+# | all combined | part of the hidden neurons, then part of the weights, then 4 bits, retrained with a teacher after each |
+#
+# Two things are new. The teacher is not one network but the mean of five, trained from different initial weights, as
+# Hinton, Vinyals, Dean (2015) did it. And the networks of 4 bits are trained *while* quantized: each step computes the
+# gradient with the quantized weights and applies it to exact ones kept aside, which are then quantized again. Steps
+# smaller than the grid would otherwise be rounded away.
+
+# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-every-technique", "locked": true, "schema_version": 3, "solution": false, "task": false}
+def experiment_every_technique_on_disk():
+    if not RUN_EXPERIMENTS:
+        return
+    splits, members = range(10), range(5)
+
+    @functools.cache
+    def teacher(split):
+        images = digits(split).x_train
+        return np.mean([logits(trained_network(split, i), images) for i in members], axis=0)
+
+    def distill(model, split, epochs, after_step=None):
+        loss = DistillationLoss(temperature=4.0, alpha=0.1)
+        return train(model, split, epochs, loss, teacher(split), after_step)
+
+    def quantize(model, bits):
+        return {i: quantize_layer_weights(layer, bits)[1] for i, layer in dense_layers(model).items()}
+
+    def distill_quantized(model, split, bits, epochs):
+        layers = dense_layers(model)
+        exact = {i: layer.weights.data.copy() for i, layer in layers.items()}
+        kept = {i: weights != 0 for i, weights in exact.items()}
+        infos = quantize(model, bits)
+        rounded = {i: layer.weights.data.copy() for i, layer in layers.items()}
+
+        def after_step():
+            for i, layer in layers.items():
+                exact[i] = (exact[i] + layer.weights.data - rounded[i]) * kept[i]
+                layer.weights = exact[i]
+                infos[i] = quantize_layer_weights(layer, bits)[1]
+                rounded[i] = layer.weights.data.copy()
+
+        distill(model, split, epochs, after_step)
+        return infos
+
+    def dense(split):
+        return trained_network(split), None
+
+    def magnitude_pruning(split):
+        model, _ = prune_model_by_magnitude(trained_network(split), 0.9)
+        return train(model, split, 20, after_step=hold_zeros(model)), None
+
+    def quantization(split):
+        model = trained_network(split)
+        return model, quantize(model, 8)
+
+    def distillation(split):
+        return distill(create_mlp(64, [32, 16], 10, rng=split), split, 60), None
+
+    def structured_pruning(split):
+        model, _ = prune_model_neurons(trained_network(split), 0.5)
+        return train(model, split, 20), None
+
+    def pruning_and_quantization(split):
+        model = trained_network(split)
+        for sparsity in (0.6, 0.8, 0.9):
+            prune_model_by_magnitude(model, sparsity)
+            distill(model, split, 10, hold_zeros(model))
+        return model, distill_quantized(model, split, 4, 40)
+
+    def all_combined(split):
+        model, _ = prune_model_neurons(trained_network(split), 0.5)
+        distill(model, split, 40)
+        prune_model_by_magnitude(model, 0.7)
+        distill(model, split, 20, hold_zeros(model))
+        return model, distill_quantized(model, split, 4, 40)
+
+    techniques = {
+        "dense": dense,
+        "magnitude pruning": magnitude_pruning,
+        "quantization": quantization,
+        "distillation": distillation,
+        "structured pruning": structured_pruning,
+        "pruning + quantization": pruning_and_quantization,
+        "all combined": all_combined,
+    }
+    dense_error = np.array(
+        [np.mean([100 - accuracy(trained_network(s, i), s) for i in members]) for s in splits]
+    )
+    error, size, one, batch, extra = {}, {}, {}, {}, {}
+    print(f"{'':23}{'accuracy (%)':>14}{'bytes':>8}{'ratio':>7}{'1 image':>9}{'128 images':>12}  RAM, unpacked")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "network.ttm")
+        for name, make in techniques.items():
+            sizes, errors = [], []
+            for split in splits:
+                model, infos = make(split)
+                sizes.append(save_model(path, model, infos))
+                model = load_model(path)
+                errors.append(100 - accuracy(model, split))
+            error[name] = dense_error if make is dense else np.array(errors)
+            size[name] = np.mean(sizes)
+            one[name] = np.median(microseconds(model, digits().x_test[:1]))
+            batch[name] = np.median(microseconds(model, digits().x_test[:128]))
+            extra[name] = error[name] - dense_error
+            layers = dense_layers(model).values()
+            in_use = max(4 * (layer.input_size + layer.output_size) for layer in layers)
+            unpacked = CompressionMetrics().calculate_model_size(model)["total_bytes"] + in_use
+            standard_error = np.std(error[name], ddof=1) / math.sqrt(len(splits))
+            print(
+                f"{name:23}{100 - error[name].mean():7.2f} +- {standard_error:.2f}{size[name]:9,.0f}"
+                f"{size['dense'] / size[name]:6.1f}x{one[name]:6.0f} us{batch[name]:9.0f} us"
+                f"{unpacked:9,d} bytes"
+            )
+
+    figure, (left, right) = new_picture(2, height=4.4)
+    markers = "osv^DPX"
+    for marker, name in zip(markers, techniques):
+        bars = np.std(extra[name], ddof=1) / math.sqrt(len(splits))
+        combined = name in ("pruning + quantization", "all combined")
+        left.errorbar(
+            size[name] / 1024, error[name].mean(), bars, label=name, marker=marker, linestyle="none",
+            color=STYLES[1 if combined else 0]["color"], markersize=8, capsize=4,
+        )
+    left.axhline(dense_error.mean(), color="0.4", linewidth=1, linestyle="--")
+    left.set(xscale="log", xlabel="file (KB)", ylabel="test error (%)", xlim=(1, 2000))
+    left.set_ylim(0, left.get_ylim()[1] * 1.35)
+    for board, (flash, ram) in BOARDS.items():
+        for place, kind, line in ((flash, "flash", "-"), (ram, "RAM", ":")):
+            left.axvline(place / 1024, color="0.6", linewidth=1, linestyle=line)
+    left.legend(fontsize=8)
+    show_picture(figure, "")
+
+
+experiment_every_technique_on_disk()
 
 # %% [markdown]
 # ## What comes next
