@@ -58,4 +58,4 @@ bench: .venv/.test
 	@echo 'Installing into .venv: once, a few minutes ...'
 	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[$*]'
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m grader "$$@"\n' > $(BIN)/grader && chmod +x $(BIN)/grader
-	@touch $@
+	@touch .venv/.course $@

@@ -118,10 +118,10 @@ def answers_in(path: Path, names: Sequence[str]) -> Answers:
     for node in ast.parse(text).body:
         chunk = "\n".join(lines[start : node.end_lineno]).strip("\n")
         start = node.end_lineno or start
-        name = getattr(node, "name", "")
+        name = _defined(node)
         if name in names:
             answers[name] = chunk
-        elif not _is_docstring(node):
+        elif not _is_docstring(node) and name != "GROUP":  # which tells what a chaff costs
             helpers.append(chunk)
     ordered = {name: "#| export\n" + answers[name] for name in names if name in answers}
     if not ordered:
@@ -182,3 +182,10 @@ def _begin_with(statements: str, answers: Answers, name: str) -> Answers:
 
 def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _defined(node: ast.stmt) -> str:
+    """The name that a statement defines, if it defines just one."""
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id
+    return str(getattr(node, "name", ""))

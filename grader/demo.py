@@ -29,8 +29,15 @@ ASSIGNMENT = "10_compression"
 NOTEBOOK = "compression_dev"
 MARK = ".made-by-the-demonstration"
 
-# One typical mistake for each step: files in tests/module/chaffs.
-MISTAKES: tuple[str, ...] = ()
+# One typical mistake for each step: the file in tests/module/chaffs, and its story in the table.
+MISTAKES = {
+    "metrics_kilobyte_of_1000": "1000 bytes a KB",
+    "magnitude_prunes_largest": "prunes the largest",
+    "quantization_grid_misses_zero": "the grid misses 0",
+    "distillation_no_temperature_squared": "no T squared",
+    "network_next_inputs_not_cut": "next layer not cut",
+    "comparison_techniques_pile_up": "techniques pile up",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ def demo_class(classroom: Classroom) -> list[Submission]:
     """All right; one mistake in each of the six steps; half finished and four ways to be broken."""
     reference = classroom.styles[0]
     works = [("all right", reference)]
-    works += [(mistake.replace("_", " "), classroom.mistaken(mistake)) for mistake in MISTAKES]
+    works += [(story, classroom.mistaken(mistake)) for mistake, story in MISTAKES.items()]
     works += [(story, change(reference)) for story, change in BREAKAGES.items()]
     return [
         Submission(f"made-up-{number:02d}", story, classroom.write(answers))
@@ -71,7 +78,7 @@ def prepare(folder: Path) -> NbGraderAPI:
     except OSError as error:
         raise DemoError(f"cannot write {error.filename}: {error.strerror}") from error
     config = PyFileConfigLoader("nbgrader_config.py", path=str(folder)).load_config()
-    config.Execute.timeout = 3  # the endless loop need not take long to be recognised
+    config.Autograde.limits = {"check_seconds": 3.0}  # long enough to recognise an endless loop
     return NbGraderAPI(config=config)
 
 
@@ -130,7 +137,7 @@ def report(rows: Iterable[Row], maximum: dict[str, float]) -> Table:
     """Students by test group; the groups are numbered as the steps are, and named below."""
     names = [group.removeprefix("test_").removesuffix("_comprehensive") for group in maximum]
     legend = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1))
-    table = Table(title="Points by test group", caption=legend.replace("_", " "))
+    table = Table(title="Points by test group", caption=legend.replace("_", " "), width=80)
     table.add_column("student", no_wrap=True)
     table.add_column("handed in")
     for number, most in enumerate(maximum.values(), 1):
