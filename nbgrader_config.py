@@ -1,10 +1,12 @@
 """The course: what nbgrader's commands and pages read when they start in this folder.
 
-Every option here exists in nbgrader 0.9 (a test compares them with its traits); what is not set
-keeps nbgrader's value.
+Every option here exists, in nbgrader or in grader/ (a test compares them with the traits); what is
+not set keeps nbgrader's value.
 """
 
 from pathlib import Path
+
+from grader.autograde import use_wall
 
 COURSE = Path(__file__).resolve().parent
 
@@ -14,10 +16,17 @@ c = get_config()  # noqa: F821, defined by the loader
 c.CourseDirectory.root = str(COURSE)
 c.CourseDirectory.course_id = "tinytorch"
 
-# Never copied into a release, a submission or a feedback folder. The first one is the master
-# notebook's twin: it holds the solutions and hidden tests, and nbgrader would copy it as any
-# other file beside the notebook.
-c.CourseDirectory.ignore = ["*_dev.py", ".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback"]
+# Never copied from one folder to the next. The first one is the master notebook's twin: it holds
+# the solutions and hidden tests, and nbgrader would copy it as any other file beside the notebook.
+# The second one is the grader's note on what it graded.
+c.CourseDirectory.ignore = [
+    "*_dev.py",
+    ".grading.json",
+    ".ipynb_checkpoints",
+    "*.pyc",
+    "__pycache__",
+    "feedback",
+]
 
 # Where assignments are handed out and submissions handed in. This folder serves one account, to
 # try the course out. For a class on one machine (JupyterHub), set a folder that every account can
@@ -35,12 +44,24 @@ c.ClearSolutions.code_stub = {
     "python": '# YOUR CODE HERE\nraise NotImplementedError("this is where your own code goes")'
 }
 
+# Student code runs behind a wall, also from formgrader: docs/wall.md.
+use_wall(c)
+# Seconds a submission may use; grader.wall.Limits has the other limits and their values.
+c.WalledAutograde.limits = {
+    "cell_seconds": 30.0,
+    "check_seconds": 10.0,
+    "submission_seconds": 300.0,
+}
+
+# Feedback pages without the source of hidden tests, made many times faster than nbgrader's own.
+c.GenerateFeedback.exporter_class = "grader.exporter.FeedbackExporter"
+
 # Experiments train networks and draw pictures; no point depends on them.
 c.Execute.skip_cells_with_tag = "experiment"
-# Seconds for one cell. The slowest graded cell of the reference takes well under one.
-c.Execute.timeout = 10
 
-# One line of the kernel for each notebook otherwise; the history is nbgrader's own setting, kept.
+# For `nbgrader validate`, which runs notebooks in a kernel: seconds for one cell, and no warnings
+# of the kernel's own (the history file is nbgrader's default, which would be replaced).
+c.Execute.timeout = 30
 c.Execute.extra_arguments = ["--HistoryManager.hist_file=:memory:", "--log-level=ERROR"]
 
 # What an endless `print` may leave in a feedback page.

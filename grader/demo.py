@@ -78,7 +78,9 @@ def prepare(folder: Path) -> NbGraderAPI:
     except OSError as error:
         raise DemoError(f"cannot write {error.filename}: {error.strerror}") from error
     config = PyFileConfigLoader("nbgrader_config.py", path=str(folder)).load_config()
-    config.Autograde.limits = {"check_seconds": 3.0}  # long enough to recognise an endless loop
+    config.WalledAutograde.limits = {
+        "check_seconds": 3.0
+    }  # long enough to recognise an endless loop
     return NbGraderAPI(config=config)
 
 
