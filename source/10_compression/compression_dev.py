@@ -126,7 +126,7 @@ def raises_value_error(function, *arguments, **options):
     return False
 
 
-def is_integer(value):
+def is_an_integer(value):
     """Whether a value is an integer, Python's or NumPy's; True and False are not."""
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iu"
 
@@ -141,7 +141,7 @@ def is_close(got, expected, rtol=1e-5, atol=1e-6):
     )
 
 
-def pair(result, kind):
+def returned_pair(result, kind):
     """The two values that a function returns, a Dense or a Sequential and a report; a message if they are others."""
     values = result if isinstance(result, (tuple, list)) else [result]
     names = [type(value).__name__ for value in values]
@@ -170,16 +170,16 @@ def outputs_of(model, inputs):
         raise AssertionError(f"what comes back must run on inputs {inputs.shape}, yours does not: {error}") from None
 
 
-def field(report, key):
+def report_field(report, key):
     """An entry of a report; a message if it is missing."""
     assert isinstance(report, dict), f"the report must be a dict, yours is a {type(report).__name__}"
     assert key in report, f"the key {key!r} must be in the report, yours are {sorted(map(str, report))}"
     return report[key]
 
 
-def numbers(report, key):
+def report_numbers(report, key):
     """An entry of a report that is a number or an array of them, as an array; a message if it is not."""
-    array = np.asarray(field(report, key))
+    array = np.asarray(report_field(report, key))
     assert array.dtype.kind in "iuf", f"{key!r} must be a number or an array of numbers, yours is {report[key]!r}"
     return array
 
@@ -192,11 +192,11 @@ def assert_report(report, expected, situation):
         got = report[key]
         if isinstance(value, str):
             right = isinstance(got, str) and got == value
-        elif is_integer(value):
-            right = is_integer(got) and got == value
+        elif is_an_integer(value):
+            right = is_an_integer(got) and got == value
         else:
             right = is_close(got, value)
-        kind = "the integer " if is_integer(value) and not is_integer(got) else ""
+        kind = "the integer " if is_an_integer(value) and not is_an_integer(got) else ""
         assert right, f"{situation}: {key!r} must be {kind}{value}, yours is {got}"
 
 
@@ -431,7 +431,7 @@ def test_compression_metrics_comprehensive():
             f"count_parameters must report {key} for Dense(4, 3), ReLU, Dense(3, 2) without bias; your keys are "
             f"{sorted(counts)}. The index is the position in model.layers, activations counted"
         )
-        right = is_integer(counts[key]) and counts[key] == value
+        right = is_an_integer(counts[key]) and counts[key] == value
         assert right, (
             f"{key} of Dense(4, 3), ReLU, Dense(3, 2) without bias must be the integer {value}, yours is {counts[key]}: "
             "weights have input_size * output_size entries, a bias has output_size, the totals add them over the layers"
@@ -753,7 +753,7 @@ def prune_weights_by_magnitude(layer, pruning_ratio=0.5):
 def test_magnitude_pruning_comprehensive():
     """Half of six weights become 0: the three of smallest magnitude; the others stay as they were."""
     weights = np.array([[0.1, -2.0, 0.3], [-0.4, 5.0, -0.6]], dtype=np.float32)
-    layer, _ = pair(prune_weights_by_magnitude(make_dense(weights, bias=[0.01, 0.02, 0.03]), 0.5), Dense)
+    layer, _ = returned_pair(prune_weights_by_magnitude(make_dense(weights, bias=[0.01, 0.02, 0.03]), 0.5), Dense)
     pruned = layer.weights.data
     removed = np.count_nonzero(pruned == 0)
     assert removed > 0, "half of the 6 weights must become 0, but your layer comes back with none: are they written?"
@@ -784,13 +784,13 @@ def test_magnitude_pruning_comprehensive_exact_count():
             start = layer.weights.data.copy()
             for ratio in (0.0, 0.1, 0.35, 0.5, 0.9, 1.0):
                 layer.weights = start
-                pruned, _ = pair(prune_weights_by_magnitude(layer, pruning_ratio=ratio), Dense)
+                pruned, _ = returned_pair(prune_weights_by_magnitude(layer, pruning_ratio=ratio), Dense)
                 zeros = np.count_nonzero(pruned.weights.data == 0)
                 assert zeros == round(ratio * n), (
                     f"pruning_ratio={ratio} must set round({ratio} * {n}) = {round(ratio * n)} of {n} weights to 0, "
                     f"yours set {zeros}; the weights were {start.ravel()[:5]}..."
                 )
-    pruned, _ = pair(prune_weights_by_magnitude(random_dense(rng, 4, 5)), Dense)
+    pruned, _ = returned_pair(prune_weights_by_magnitude(random_dense(rng, 4, 5)), Dense)
     zeros = np.count_nonzero(pruned.weights.data == 0)
     assert zeros == 10, f"without a ratio half of 20 weights, 10, must become 0, yours set {zeros}"
     ### END HIDDEN TESTS
@@ -808,7 +808,7 @@ def test_magnitude_pruning_comprehensive_smallest():
     for shape, ratio in [((9, 8), 0.3), ((5, 12), 0.75), ((1, 40), 0.5)]:
         layer = random_dense(rng, *shape)
         before = layer.weights.data.copy()
-        pruned, _ = pair(prune_weights_by_magnitude(layer, ratio), Dense)
+        pruned, _ = returned_pair(prune_weights_by_magnitude(layer, ratio), Dense)
         after = pruned.weights.data
         gone = after == 0
         assert 0 < gone.sum() < gone.size, (
@@ -837,7 +837,7 @@ def test_magnitude_pruning_comprehensive_in_place():
     for use_bias in (True, False):
         layer = random_dense(rng, 6, 5, use_bias)
         bias = layer.bias.data.copy() if use_bias else None
-        returned, _ = pair(prune_weights_by_magnitude(layer, 0.6), Dense)
+        returned, _ = returned_pair(prune_weights_by_magnitude(layer, 0.6), Dense)
         assert returned is layer, "the layer that comes back must be the one given, yours is another one"
         weights = returned.weights.data
         assert np.any(weights == 0), "the given layer itself must be pruned, yours has no weight that is 0"
@@ -858,7 +858,7 @@ with warnings.catch_warnings(action="ignore"):
 def test_magnitude_pruning_comprehensive_report():
     """The report says what happened to the weights."""
     layer = make_dense([[0.1, -2.0, 0.3], [-0.4, 5.0, -0.6]])
-    _, info = pair(prune_weights_by_magnitude(layer, 0.5), Dense)
+    _, info = returned_pair(prune_weights_by_magnitude(layer, 0.5), Dense)
     expected = {
         "pruning_ratio": 0.5,
         "total_weights": 6,
@@ -874,7 +874,7 @@ def test_magnitude_pruning_comprehensive_report():
         layer = random_dense(rng, 7, 9)
         layer.bias = np.zeros(9)
         before = layer.weights.data.copy()
-        pruned, info = pair(prune_weights_by_magnitude(layer, ratio), Dense)
+        pruned, info = returned_pair(prune_weights_by_magnitude(layer, ratio), Dense)
         gone = pruned.weights.data == 0
         removed, remaining = int(gone.sum()), int(63 - gone.sum())
         expected = {
@@ -889,7 +889,7 @@ def test_magnitude_pruning_comprehensive_report():
         assert_report(info, expected, situation)
         low = np.abs(before[gone]).max(initial=-math.inf)
         high = np.abs(before[~gone]).min(initial=math.inf)
-        threshold = numbers(info, "threshold").max()
+        threshold = report_numbers(info, "threshold").max()
         assert low * (1 - 1e-5) - 1e-6 <= threshold <= high * (1 + 1e-5) + 1e-6, (
             f"{situation}: no removed weight's magnitude (the largest is {low}) may be above the threshold, and no "
             f"survivor's (the smallest is {high}) below it; yours is {threshold}"
@@ -909,15 +909,15 @@ def test_magnitude_pruning_comprehensive_pruned_before():
     before = random_dense(rng, 4, 5).weights.data.copy()
     before.flat[rng.permutation(20)[:8]] = 0
     for ratio, removed in [(0.2, 0), (0.4, 0), (0.6, 4)]:
-        pruned, info = pair(prune_weights_by_magnitude(make_dense(before), ratio), Dense)
+        pruned, info = returned_pair(prune_weights_by_magnitude(make_dense(before), ratio), Dense)
         zeros = np.count_nonzero(pruned.weights.data == 0)
         situation = f"of 20 weights 8 were 0 before pruning_ratio={ratio}"
         assert zeros == 8 + removed, f"{situation}: {8 + removed} must be 0 afterwards, yours are {zeros}"
         expected = {"weights_removed": removed, "remaining_weights": 12 - removed, "sparsity": zeros / 20}
         assert_report(info, expected, situation)
-    once, _ = pair(prune_weights_by_magnitude(random_dense(rng, 6, 5), 0.7), Dense)
+    once, _ = returned_pair(prune_weights_by_magnitude(random_dense(rng, 6, 5), 0.7), Dense)
     first = once.weights.data.copy()
-    twice, info = pair(prune_weights_by_magnitude(once, 0.7), Dense)
+    twice, info = returned_pair(prune_weights_by_magnitude(once, 0.7), Dense)
     assert np.any(first == 0), "pruning at 0.7 must set weights to 0, yours set none"
     assert np.array_equal(twice.weights.data, first), (
         "pruning a second time at the same ratio must change nothing, yours changed the weights"
@@ -1024,7 +1024,7 @@ def prune_model_by_magnitude(model, pruning_ratio=0.5, scope="global"):
 def test_magnitude_pruning_comprehensive_model_global():
     """Global pruning ranks all weights of the model together: a layer of small weights loses more."""
     small, large = make_dense([[0.1, -0.2], [0.3, 0.4]]), make_dense([[5.0, -6.0], [0.35, 8.0]])
-    pruned, _ = pair(prune_model_by_magnitude(Sequential([small, ReLU(), large]), 0.5), Sequential)
+    pruned, _ = returned_pair(prune_model_by_magnitude(Sequential([small, ReLU(), large]), 0.5), Sequential)
     zeros = [np.count_nonzero(dense_at(pruned, i).weights.data == 0) for i in (0, 2)]
     assert zeros == [3, 1], (
         "of 8 weights 0.1, -0.2, 0.3, 0.4 in one layer and 5, -6, 0.35, 8 in the other, the 4 smallest are 3 of the "
@@ -1037,7 +1037,7 @@ def test_magnitude_pruning_comprehensive_model_global():
         model.layers[2].weights.data *= 3
         indices = (0, 2, 3)
         before = np.concatenate([model.layers[i].weights.data.ravel() for i in indices])
-        pruned, _ = pair(prune_model_by_magnitude(model, ratio, scope="global"), Sequential)
+        pruned, _ = returned_pair(prune_model_by_magnitude(model, ratio, scope="global"), Sequential)
         after = np.concatenate([dense_at(pruned, i).weights.data.ravel() for i in indices])
         gone = after == 0
         k = round(ratio * before.size)
@@ -1052,11 +1052,11 @@ def test_magnitude_pruning_comprehensive_model_global():
             f"no weight that stays may be smaller in magnitude than a removed one, in whichever layer; "
             f"yours removed {largest_gone:.4f} and kept {smallest_kept:.4f}"
         )
-    pruned, _ = pair(prune_model_by_magnitude(Sequential([random_dense(rng, 4, 5)])), Sequential)
+    pruned, _ = returned_pair(prune_model_by_magnitude(Sequential([random_dense(rng, 4, 5)])), Sequential)
     zeros = np.count_nonzero(dense_at(pruned, 0).weights.data == 0)
     assert zeros == 10, f"without a ratio half of the 20 weights, 10, must become 0, yours set {zeros}"
     tied = Sequential([make_dense(np.full((2, 3), 0.5)), ReLU(), make_dense(np.full((3, 3), -0.5))])
-    pruned, _ = pair(prune_model_by_magnitude(tied, 0.4, "global"), Sequential)
+    pruned, _ = returned_pair(prune_model_by_magnitude(tied, 0.4, "global"), Sequential)
     zeros = sum(np.count_nonzero(dense_at(pruned, i).weights.data == 0) for i in (0, 2))
     assert zeros == 6, f"of 15 weights that tie, 0.4 must remove round(0.4 * 15) = 6, yours removed {zeros}"
     ### END HIDDEN TESTS
@@ -1075,7 +1075,7 @@ def test_magnitude_pruning_comprehensive_model_by_layer():
         model = Sequential([random_dense(rng, 2, 5), ReLU(), random_dense(rng, 5, 8), random_dense(rng, 8, 3, False)])
         model.layers[2].weights.data *= 20
         before = {i: model.layers[i].weights.data.copy() for i in (0, 2, 3)}
-        pruned, _ = pair(prune_model_by_magnitude(model, ratio, scope="layer"), Sequential)
+        pruned, _ = returned_pair(prune_model_by_magnitude(model, ratio, scope="layer"), Sequential)
         for i, weights in before.items():
             after = dense_at(pruned, i).weights.data
             smallest = np.argsort(np.abs(weights), axis=None)[: round(ratio * weights.size)]
@@ -1100,7 +1100,7 @@ def test_magnitude_pruning_comprehensive_model_in_place():
     for scope in ("global", "layer"):
         model = Sequential([random_dense(rng, 4, 5), ReLU(), random_dense(rng, 5, 4, False), Softmax()])
         layers, bias = list(model.layers), model.layers[0].bias.data.copy()
-        returned, _ = pair(prune_model_by_magnitude(model, 0.5, scope), Sequential)
+        returned, _ = returned_pair(prune_model_by_magnitude(model, 0.5, scope), Sequential)
         assert returned is model, f"scope={scope!r}: the model that comes back must be the one given, yours is another"
         assert len(returned.layers) == 4, f"scope={scope!r}: the model must keep its 4 layers, yours has others"
         for i, layer in enumerate(layers):
@@ -1129,7 +1129,7 @@ def test_magnitude_pruning_comprehensive_model_report():
         model.layers[3].weights.data *= 2
         model.layers[0].weights.data[0, :3] = 0
         before = {i: model.layers[i].weights.data.copy() for i in (0, 3)}
-        pruned, info = pair(prune_model_by_magnitude(model, ratio, scope), Sequential)
+        pruned, info = returned_pair(prune_model_by_magnitude(model, ratio, scope), Sequential)
         gone = {i: dense_at(pruned, i).weights.data == 0 for i in before}
         zeros = int(sum(mask.sum() for mask in gone.values()))
         expected = {
@@ -1146,11 +1146,11 @@ def test_magnitude_pruning_comprehensive_model_report():
         lows = [np.abs(before[i][gone[i] & (before[i] != 0)]).max(initial=-math.inf) for i in before]
         highs = [np.abs(before[i][~gone[i]]).min(initial=math.inf) for i in before]
         low, high = max(lows), min(highs) if scope == "global" else max(highs)
-        threshold = numbers(info, "threshold").max()
+        threshold = report_numbers(info, "threshold").max()
         assert low * (1 - 1e-5) - 1e-6 <= threshold <= high * (1 + 1e-5) + 1e-6, (
             f"{situation}: the threshold must be between {low} (the largest removed) and {high}, yours is {threshold}"
         )
-        entries = field(info, "layers")
+        entries = report_field(info, "layers")
         count = len(entries) if isinstance(entries, (list, tuple)) else 0
         assert count == 2, f"'layers' must be a list of 2 entries, one for each Dense, yours is {entries}"
         for (i, mask), entry in zip(gone.items(), entries, strict=True):
@@ -1196,7 +1196,7 @@ def test_magnitude_pruning_comprehensive_model_bad_arguments():
     for scope in ("global", "layer"):
         for ratio, zeros in [(0.0, 0), (1.0, 20)]:
             model = Sequential([random_dense(rng, 3, 4), ReLU(), random_dense(rng, 4, 2)])
-            pruned, _ = pair(prune_model_by_magnitude(model, ratio, scope), Sequential)
+            pruned, _ = returned_pair(prune_model_by_magnitude(model, ratio, scope), Sequential)
             got = sum(np.count_nonzero(dense_at(pruned, i).weights.data == 0) for i in (0, 2))
             assert got == zeros, f"pruning_ratio={ratio}, scope={scope!r} must set {zeros} of 20 weights to 0, not {got}"
     ### END HIDDEN TESTS
@@ -1380,8 +1380,8 @@ def quantize_layer_weights(layer, bits=8):
 def test_quantization_comprehensive():
     """Four weights at 2 bits: the grid, the integers and the weights that come back."""
     weights = np.array([[-1.0, 0.0], [0.9, 2.0]], dtype=np.float32)
-    layer, info = pair(quantize_layer_weights(make_dense(weights, bias=[0.5, 0.25]), 2), Dense)
-    scale, zero_point, integers = (numbers(info, key) for key in ("scale", "zero_point", "quantized_weights"))
+    layer, info = returned_pair(quantize_layer_weights(make_dense(weights, bias=[0.5, 0.25]), 2), Dense)
+    scale, zero_point, integers = (report_numbers(info, key) for key in ("scale", "zero_point", "quantized_weights"))
     assert is_close(scale, 1.0), (
         f"from -1 to 2 there are 2**2 - 1 = 3 steps, so the scale must be 1.0, yours is {scale}"
     )
@@ -1411,16 +1411,16 @@ def test_quantization_comprehensive_grid():
     for bits, offset in [(1, 0.3), (2, -0.5), (4, 0), (8, 4), (8, -0.2), (11, -6), (16, 0.4)]:
         layer = make_dense(rng.standard_normal((7, 6)) + offset)
         w = layer.weights.data.astype(np.float64)
-        _, info = pair(quantize_layer_weights(layer, bits), Dense)
+        _, info = returned_pair(quantize_layer_weights(layer, bits), Dense)
         low, high = np.minimum(w.min(), 0), np.maximum(w.max(), 0)
         step = (high - low) / (2**bits - 1)
         zero = np.rint(-low / step)
         what = f"weights from {w.min():.4f} to {w.max():.4f} at {bits} bits"
-        scale, zero_point, q = (numbers(info, key) for key in ("scale", "zero_point", "quantized_weights"))
+        scale, zero_point, q = (report_numbers(info, key) for key in ("scale", "zero_point", "quantized_weights"))
         assert is_close(scale, step, atol=0), (
             f"{what}: scale must be {step}, the range widened to include 0 over 2**bits - 1 steps, yours is {scale}"
         )
-        assert is_integer(zero_point), f"{what}: zero_point must be an integer, yours is {zero_point}"
+        assert is_an_integer(zero_point), f"{what}: zero_point must be an integer, yours is {zero_point}"
         assert abs(int(zero_point) - zero) <= 1, f"{what}: zero_point must be {zero:.0f}, yours is {zero_point}"
         assert 0 <= zero_point < 2**bits, f"{what}: zero_point must be from 0 to {2**bits - 1}, yours is {zero_point}"
         dtype = "uint8" if bits <= 8 else "uint16"
@@ -1445,7 +1445,7 @@ def test_quantization_comprehensive_weights():
     for bits, offset in [(1, 0.4), (3, 0), (5, 3), (8, 0), (12, -5), (16, 0.1)]:
         layer = make_dense(rng.standard_normal((8, 7)) + offset)
         before = layer.weights.data.copy()
-        layer, info = pair(quantize_layer_weights(layer, bits=bits), Dense)
+        layer, info = returned_pair(quantize_layer_weights(layer, bits=bits), Dense)
         after = layer.weights.data
         what = f"weights from {before.min():.4f} to {before.max():.4f} at {bits} bits"
         values = len(np.unique(after))
@@ -1456,7 +1456,7 @@ def test_quantization_comprehensive_weights():
         assert error <= span / (2**bits - 1) / 2 * (1 + 1e-5) + 1e-6 * largest, (
             f"{what}: no weight may move by more than half a step, {span / (2**bits - 1) / 2}, one of yours by {error}"
         )
-        scale, zero_point, q = (numbers(info, key) for key in ("scale", "zero_point", "quantized_weights"))
+        scale, zero_point, q = (report_numbers(info, key) for key in ("scale", "zero_point", "quantized_weights"))
         assert q.shape == after.shape, f"{what}: the integers must have the weights' shape {after.shape}, not {q.shape}"
         expected = (q.astype(np.float64) - zero_point) * scale
         assert is_close(after, expected), (
@@ -1482,7 +1482,7 @@ def test_quantization_comprehensive_zero():
             weights.flat[zeros] = 0
             layer = make_dense(weights)
             before = layer.weights.data.ravel().copy()
-            layer, _ = pair(quantize_layer_weights(layer, bits), Dense)
+            layer, _ = returned_pair(quantize_layer_weights(layer, bits), Dense)
             after = layer.weights.data.ravel()
             moved = not np.array_equal(after, before)
             assert moved, f"weights from {low} to {high} at {bits} bits must be rounded, yours are what they were"
@@ -1505,20 +1505,20 @@ def test_quantization_comprehensive_degenerate():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(34)
     for bits in (2, 8, 12):
-        layer, info = pair(quantize_layer_weights(make_dense(np.zeros((3, 4)), bias=np.ones(4)), bits), Dense)
+        layer, info = returned_pair(quantize_layer_weights(make_dense(np.zeros((3, 4)), bias=np.ones(4)), bits), Dense)
         what = f"a layer of only zeros at {bits} bits"
         assert_report(info, {"scale": 1.0, "zero_point": 0, "mse_error": 0.0, "max_error": 0.0}, what)
-        assert not np.any(numbers(info, "quantized_weights")), f"{what}: all integers must be 0, yours are not"
+        assert not np.any(report_numbers(info, "quantized_weights")), f"{what}: all integers must be 0, yours are not"
         assert np.array_equal(layer.weights.data, np.zeros((3, 4))), f"{what}: all weights must stay 0, yours do not"
         constant = float(rng.uniform(0.1, 5))
         for value in (constant, -constant):
             for shape in [(4, 3), (1, 1)]:
-                layer, info = pair(quantize_layer_weights(make_dense(np.full(shape, value)), bits), Dense)
+                layer, info = returned_pair(quantize_layer_weights(make_dense(np.full(shape, value)), bits), Dense)
                 what = f"a layer of only {value:.4f} at {bits} bits"
                 assert is_close(layer.weights.data, np.full(shape, value)), (
                     f"{what}: the end of the range is on the grid and must stay, yours became {layer.weights.data[0]}"
                 )
-                scale = numbers(info, "scale")
+                scale = report_numbers(info, "scale")
                 assert is_close(scale, constant / (2**bits - 1), atol=0), (
                     f"{what}: scale must be {constant / (2**bits - 1)}, yours is {scale}"
                 )
@@ -1537,12 +1537,12 @@ def test_quantization_comprehensive_repeat():
     for bits in (3, 8, 12):
         weights = rng.uniform(-1, 1.5, (6, 5))
         weights.flat[rng.permutation(30)[:2]] = -1, 1.5
-        layer, info = pair(quantize_layer_weights(make_dense(weights), bits), Dense)
-        first, integers = layer.weights.data.copy(), numbers(info, "quantized_weights").copy()
-        layer, info = pair(quantize_layer_weights(layer, bits), Dense)
+        layer, info = returned_pair(quantize_layer_weights(make_dense(weights), bits), Dense)
+        first, integers = layer.weights.data.copy(), report_numbers(info, "quantized_weights").copy()
+        layer, info = returned_pair(quantize_layer_weights(layer, bits), Dense)
         assert len(np.unique(integers)) > 1, f"{bits} bits: weights from -1 to 1.5 must not all become one integer"
         assert not np.array_equal(first, np.float32(weights)), f"{bits} bits: the weights must be rounded, yours are not"
-        again = numbers(info, "quantized_weights")
+        again = report_numbers(info, "quantized_weights")
         assert np.array_equal(again, integers), (
             f"{bits} bits: quantizing again must give the same integers, yours go from {integers[0]} to {again[0]}"
         )
@@ -1557,7 +1557,7 @@ with warnings.catch_warnings(action="ignore"):
 # %% nbgrader={"grade": true, "grade_id": "test_quantization_comprehensive-report", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_quantization_comprehensive_report():
     """The report gives range, bytes and errors of the weights before and after."""
-    _, info = pair(quantize_layer_weights(make_dense(np.linspace(-1, 2, 30).reshape(5, 6)), 4), Dense)
+    _, info = returned_pair(quantize_layer_weights(make_dense(np.linspace(-1, 2, 30).reshape(5, 6)), 4), Dense)
     expected = {
         "bits": 4,
         "min_val": -1.0,
@@ -1574,7 +1574,7 @@ def test_quantization_comprehensive_report():
         same = check_rng(310 + bits)  # the same weights with either sign: the largest error is up once, and down once
         layer = make_dense(sign * (same.standard_normal((5, 7)) + offset))
         before = layer.weights.data.astype(np.float64)
-        layer, info = pair(quantize_layer_weights(layer, bits), Dense)
+        layer, info = returned_pair(quantize_layer_weights(layer, bits), Dense)
         error = layer.weights.data.astype(np.float64) - before
         expected = {
             "bits": bits,
@@ -1594,7 +1594,7 @@ def test_quantization_comprehensive_report():
             ("max_error", np.abs(error).max(), 1e-6 * largest),
             ("mse_error", (error * error).mean(), 1e-6 * largest**2),
         ]:
-            got = numbers(info, key)
+            got = report_numbers(info, key)
             assert is_close(got, value, rtol=0.01, atol=atol), (
                 f"{what}: from the weights before and after, {key} is {value}, yours is {got}"
             )
@@ -1614,7 +1614,7 @@ def test_quantization_comprehensive_in_place():
         layer = random_dense(rng, 9, 8, use_bias)
         before = layer.weights.data.copy()
         bias = layer.bias.data.copy() if use_bias else None
-        returned, info = pair(quantize_layer_weights(layer), Dense)
+        returned, info = returned_pair(quantize_layer_weights(layer), Dense)
         assert returned is layer, "the layer that comes back must be the one given, yours is another one"
         weights = returned.weights.data
         assert not np.array_equal(weights, before), "the given layer itself must be quantized, yours is as it was"
@@ -1706,8 +1706,8 @@ def quantize_layer_weights_per_channel(layer, bits=8):
 # %% nbgrader={"grade": true, "grade_id": "test_quantization_comprehensive-per_channel", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_quantization_comprehensive_per_channel():
     """Per channel: one symmetric grid for each neuron, written in place and reported as such."""
-    layer, info = pair(quantize_layer_weights_per_channel(make_dense([[1.0, -100.0], [0.6, 27.0]]), 3), Dense)
-    scale, integers = numbers(info, "scale"), numbers(info, "quantized_weights")
+    layer, info = returned_pair(quantize_layer_weights_per_channel(make_dense([[1.0, -100.0], [0.6, 27.0]]), 3), Dense)
+    scale, integers = report_numbers(info, "scale"), report_numbers(info, "quantized_weights")
     assert is_close(scale, [1 / 3, 100 / 3]), (
         f"at 3 bits each neuron (column) has its largest magnitude / (2**2 - 1) as scale, 1/3 and 100/3, "
         f"yours are {scale}"
@@ -1723,13 +1723,13 @@ def test_quantization_comprehensive_per_channel():
         layer.weights.data[2] = 0
         before = layer.weights.data.astype(np.float64)
         bias = layer.bias.data.copy() if use_bias else None
-        returned, info = pair(quantize_layer_weights_per_channel(layer, bits=bits), Dense)
+        returned, info = returned_pair(quantize_layer_weights_per_channel(layer, bits=bits), Dense)
         assert returned is layer, f"{bits} bits: the layer that comes back must be the one given, yours is another one"
         after = returned.weights.data
         top = 2 ** (bits - 1) - 1
         scale = np.abs(before).max(axis=0) / top
         scale[3] = 1.0
-        got, q = numbers(info, "scale"), numbers(info, "quantized_weights")
+        got, q = report_numbers(info, "scale"), report_numbers(info, "quantized_weights")
         assert is_close(got, scale, atol=0), (
             f"{bits} bits: the scales must be {scale}, 1.0 for the neuron of only zeros, yours are {got}"
         )
@@ -1765,7 +1765,7 @@ def test_quantization_comprehensive_per_channel():
             ("max_error", error.max(), 1e-6 * largest),
             ("mse_error", (error**2).mean(), 1e-6 * largest**2),
         ]:
-            got = numbers(info, key)
+            got = report_numbers(info, key)
             assert is_close(got, value, rtol=0.01, atol=atol), (
                 f"{bits} bits: from the weights before and after, {key} is {value}, yours is {got}"
             )
@@ -1784,10 +1784,10 @@ def test_quantization_comprehensive_per_channel():
             f"a weight of {value} must raise ValueError, yours took it"
         )
         assert unchanged(layer, before), f"a weight of {value} must leave the layer as it was, yours changed it"
-    layer, info = pair(quantize_layer_weights_per_channel(random_dense(rng, 3, 1)), Dense)
+    layer, info = returned_pair(quantize_layer_weights_per_channel(random_dense(rng, 3, 1)), Dense)
     assert_report(info, {"bits": 8}, "quantizing without saying to how many bits")
-    layer, _ = pair(quantize_layer_weights_per_channel(layer, np.int64(4)), Dense)
-    _, info = pair(quantize_layer_weights_per_channel(layer, np.int32(16)), Dense)
+    layer, _ = returned_pair(quantize_layer_weights_per_channel(layer, np.int64(4)), Dense)
+    _, info = returned_pair(quantize_layer_weights_per_channel(layer, np.int32(16)), Dense)
     assert_report(info, {"bits": 16}, "quantizing to np.int32(16) bits")
     ### END HIDDEN TESTS
 
@@ -2627,7 +2627,7 @@ def prune_layer_neurons(layer, keep_ratio=0.7, importance_method="weight_magnitu
 def test_structured_pruning_comprehensive():
     """Half of four neurons go: a smaller layer with the two most important ones, in their order."""
     weights = np.array([[0.1, 2.0, -1.0, -4.0], [0.2, -3.0, 0.5, 5.0], [0.3, 0.0, 1.0, 0.0]], dtype=np.float32)
-    pruned, _ = pair(prune_layer_neurons(make_dense(weights, bias=[10.0, 20.0, 30.0, 40.0]), 0.5), Dense)
+    pruned, _ = returned_pair(prune_layer_neurons(make_dense(weights, bias=[10.0, 20.0, 30.0, 40.0]), 0.5), Dense)
     got, bias = pruned.weights.data, bias_of(pruned)
     assert got.shape == (3, 2), (
         f"2 of 4 neurons with 3 inputs each must leave weights of shape (3, 2), yours have {got.shape}: "
@@ -2656,7 +2656,7 @@ def test_structured_pruning_comprehensive_kept_neurons():
         layer.weights.data[:, :4] += 2.5
         w, bias = layer.weights.data.astype(np.float64), layer.bias.data.copy()
         score = np.abs(w).sum(axis=0) if method == "weight_magnitude" else w.var(axis=0)
-        pruned, _ = pair(prune_layer_neurons(layer, ratio, importance_method=method), Dense)
+        pruned, _ = returned_pair(prune_layer_neurons(layer, ratio, importance_method=method), Dense)
         kept = pruned.weights.data.shape[1]
         expected = np.array([j for j in range(12) if np.sum(score > score[j]) < kept])
         assert np.array_equal(pruned.weights.data, w[:, expected]), (
@@ -2682,7 +2682,7 @@ def test_structured_pruning_comprehensive_count():
     for neurons, ratio, expected in [*cases, (10, None, 7)]:
         layer = random_dense(rng, 3, neurons)
         result = prune_layer_neurons(layer) if ratio is None else prune_layer_neurons(layer, keep_ratio=ratio)
-        pruned, _ = pair(result, Dense)
+        pruned, _ = returned_pair(result, Dense)
         what = f"keep_ratio={0.7 if ratio is None else ratio} of {neurons} neurons"
         shape = pruned.weights.data.shape
         assert shape == (3, expected), f"{what} must leave weights of shape (3, {expected}), yours have {shape}"
@@ -2710,7 +2710,7 @@ def test_structured_pruning_comprehensive_report():
     ]:
         layer = random_dense(rng, 4, 9, use_bias)
         w = layer.weights.data.copy()
-        pruned, info = pair(prune_layer_neurons(layer, ratio, method), Dense)
+        pruned, info = returned_pair(prune_layer_neurons(layer, ratio, method), Dense)
         kept = pruned.weights.data.shape[1]
         per_neuron = 5 if use_bias else 4
         expected = {
@@ -2726,7 +2726,7 @@ def test_structured_pruning_comprehensive_report():
         }
         what = f"keeping {kept} of 9 neurons with {per_neuron} parameters each"
         assert_report(info, expected, what)
-        indices = numbers(info, "keep_indices")
+        indices = report_numbers(info, "keep_indices")
         assert indices.dtype.kind in "iu", f"{what}: keep_indices must be integers, yours are {indices.dtype}"
         assert indices.shape == (kept,), f"{what}: keep_indices must hold {kept} of them, yours has {indices.shape}"
         assert np.all(np.diff(indices) > 0), f"{what}: keep_indices must be sorted and differ, yours are {indices}"
@@ -2749,7 +2749,7 @@ def test_structured_pruning_comprehensive_original_kept():
     for ratio, use_bias in [(0.5, True), (1.0, True), (0.5, False), (1.0, False)]:
         layer = random_dense(rng, 5, 6, use_bias)
         before = snapshot(layer)
-        pruned, _ = pair(prune_layer_neurons(layer, ratio), Dense)
+        pruned, _ = returned_pair(prune_layer_neurons(layer, ratio), Dense)
         assert pruned is not layer, f"keep_ratio={ratio}: a new layer must come back, yours is the given one"
         assert isinstance(pruned, Dense), f"a Dense must come back, yours is a {type(pruned).__name__}"
         assert (pruned.bias is not None) == use_bias, (
@@ -2857,7 +2857,7 @@ def prune_model_neurons(model, keep_ratio=0.7, importance_method="weight_magnitu
 def test_structured_pruning_comprehensive_model_layers():
     """Every Dense but the last loses neurons, the next one the matching rows; the model runs as before."""
     model = Sequential([random_dense(check_rng(57), 5, 8), ReLU(), random_dense(check_rng(58), 8, 3), Softmax()])
-    pruned, _ = pair(prune_model_neurons(model, 0.5), Sequential)
+    pruned, _ = returned_pair(prune_model_neurons(model, 0.5), Sequential)
     shapes = [dense_at(pruned, i).weights.data.shape for i in (0, 2)]
     assert shapes == [(5, 4), (4, 3)], (
         f"half of the 8 hidden neurons of Dense(5, 8), ReLU, Dense(8, 3) leave weights (5, 4) and (4, 3), yours are "
@@ -2866,16 +2866,15 @@ def test_structured_pruning_comprehensive_model_layers():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(59)
     for method, ratio in [("weight_magnitude", 0.5), ("weight_variance", 0.5), ("weight_magnitude", 0.75)]:
-        model = Sequential(
-            [Tanh(), random_dense(rng, 4, 8), ReLU(), Sigmoid(), random_dense(rng, 8, 4, False), random_dense(rng, 4, 8)]
-            + [Tanh(), random_dense(rng, 8, 3), Softmax()]
-        )
+        first, second, third = random_dense(rng, 4, 8), random_dense(rng, 8, 4, False), random_dense(rng, 4, 8)
+        last = random_dense(rng, 8, 3)
+        model = Sequential([Tanh(), first, ReLU(), Sigmoid(), second, third, Tanh(), last, Softmax()])
         indices = (1, 4, 5, 7)
-        model.layers[4].weights.data[rng.permutation(8)[:4]] *= 4
+        second.weights.data[rng.permutation(8)[:4]] *= 4
         given = {i: (model.layers[i].weights.data.copy(), copy.copy(bias_of(model.layers[i]))) for i in indices}
         kinds = [type(layer).__name__ for layer in model.layers]
         x = rng.standard_normal((3, 4))
-        pruned, _ = pair(prune_model_neurons(model, ratio, importance_method=method), Sequential)
+        pruned, _ = returned_pair(prune_model_neurons(model, ratio, importance_method=method), Sequential)
         got = [type(layer).__name__ for layer in pruned.layers]
         assert got == kinds, f"the model must keep its 9 layers, activations included, yours has {got}"
         rows = np.arange(4)
@@ -2900,12 +2899,12 @@ def test_structured_pruning_comprehensive_model_layers():
         shape = outputs_of(pruned, x).shape
         assert shape == (3, 3), f"3 inputs must give outputs (3, 3) as before, yours give {shape}"
     model = Sequential([random_dense(rng, 3, 10), ReLU(), random_dense(rng, 10, 2)])
-    pruned, _ = pair(prune_model_neurons(model), Sequential)
+    pruned, _ = returned_pair(prune_model_neurons(model), Sequential)
     shape = dense_at(pruned, 0).weights.data.shape
     assert shape == (3, 7), f"without a ratio 0.7 of 10 neurons stay, weights (3, 7), yours have {shape}"
     single = Sequential([random_dense(rng, 3, 4), ReLU()])
     expected = single(np.ones((1, 3))).data
-    pruned, _ = pair(prune_model_neurons(single, 0.5), Sequential)
+    pruned, _ = returned_pair(prune_model_neurons(single, 0.5), Sequential)
     assert is_close(outputs_of(pruned, np.ones((1, 3))), expected), (
         "a model of one Dense has only outputs to lose and must compute what it did, yours does not"
     )
@@ -2932,7 +2931,7 @@ def test_structured_pruning_comprehensive_model_silent_neurons():
         model = Sequential([layers[0], activation(), layers[1], activation(), layers[2]])
         x = rng.standard_normal((5, 4))
         expected = model(x).data.copy()
-        pruned, _ = pair(prune_model_neurons(model, 0.5), Sequential)
+        pruned, _ = returned_pair(prune_model_neurons(model, 0.5), Sequential)
         assert dense_at(pruned, 0).weights.data.shape == (4, 4), (
             f"half of 8 neurons must go, yours leaves weights {dense_at(pruned, 0).weights.data.shape}"
         )
@@ -2956,7 +2955,7 @@ def test_structured_pruning_comprehensive_model_report():
     for method in ("weight_magnitude", "random"):
         model = Sequential([random_dense(rng, 4, 8), ReLU(), random_dense(rng, 8, 6, False), random_dense(rng, 6, 3)])
         given = {i: model.layers[i].weights.data.copy() for i in (0, 2)}
-        pruned, info = pair(prune_model_neurons(model, 0.55, method), Sequential)
+        pruned, info = returned_pair(prune_model_neurons(model, 0.55, method), Sequential)
         new_params = sum(array.size for array in snapshot(pruned))
         expected = {
             "original_params": 109,
@@ -2966,7 +2965,7 @@ def test_structured_pruning_comprehensive_model_report():
         }
         assert new_params < 109, "pruning must leave fewer than the 109 parameters, yours leaves them all"
         assert_report(info, expected, f"your pruned model has {new_params} of 109 parameters")
-        entries = field(info, "layers")
+        entries = report_field(info, "layers")
         count = len(entries) if isinstance(entries, (list, tuple)) else 0
         assert count == 2, f"'layers' must be a list of 2 reports, the last Dense has none, yours is {entries}"
         rows = np.arange(4)
@@ -2985,7 +2984,7 @@ def test_structured_pruning_comprehensive_model_report():
             }
             what = f"layer {i} keeps {kept} of {neurons} neurons with {per_neuron} parameters each in the given model"
             assert_report(entry, expected, what)
-            columns = numbers(entry, "keep_indices")
+            columns = report_numbers(entry, "keep_indices")
             possible = columns.shape == (kept,) and np.all(np.isin(columns, np.arange(neurons)))
             assert possible, f"{what}: keep_indices must hold {kept} integers below {neurons}, yours are {columns}"
             expected = given[i][np.ix_(rows, columns.astype(int))]
@@ -3008,7 +3007,7 @@ def test_structured_pruning_comprehensive_model_arguments():
     model = Sequential([random_dense(rng, 4, 5), ReLU(), random_dense(rng, 5, 4, False), random_dense(rng, 4, 2)])
     layers, before = list(model.layers), snapshot(model)
     for ratio in (0.5, 1.0):
-        pruned, _ = pair(prune_model_neurons(model, ratio), Sequential)
+        pruned, _ = returned_pair(prune_model_neurons(model, ratio), Sequential)
         assert pruned is not model, f"keep_ratio={ratio}: a new model must come back, yours is the given one"
         for i in (0, 2, 3):
             layer = dense_at(pruned, i)
@@ -3018,7 +3017,7 @@ def test_structured_pruning_comprehensive_model_arguments():
         assert same, f"keep_ratio={ratio}: the given model must keep its layers, yours has others now"
         assert unchanged(model, before), f"keep_ratio={ratio}: the given model must stay as it was, yours is changed"
     single = Sequential([random_dense(rng, 3, 4)])
-    pruned, _ = pair(prune_model_neurons(single, 0.5), Sequential)
+    pruned, _ = returned_pair(prune_model_neurons(single, 0.5), Sequential)
     same = dense_at(pruned, 0) is single.layers[0]
     assert not same, "the Dense of a model that has only one must be a new one too, yours is the given one"
     for ratio in (0, -0.5, 1.5, math.nan):
@@ -3301,17 +3300,17 @@ def test_compression_integration_comprehensive():
     for arguments in [(model,), (model, inputs, np.array([0, 1, 2, 3]))]:
         results = compare_compression_techniques(*arguments)
         for name in ("baseline", "magnitude_pruning", "quantization", "structured_pruning", "combined"):
-            result = field(results, name)
+            result = report_field(results, name)
             keys = ["technique", "parameters", "size_mb", "compression_ratio", "memory_reduction"]
             if len(arguments) > 1:
                 keys.append("accuracy")
             for key in keys:
-                field(result, key)
+                report_field(result, key)
             technique = result["technique"]
             readable = isinstance(technique, str) and technique.strip()
             assert readable, f"the technique of {name} must be a readable name, yours is {technique!r}"
         expected = {"parameters": 725, "size_mb": 725 * 4 / 1024**2, "compression_ratio": 1.0, "memory_reduction": 0.0}
-        assert_report(field(results, "baseline"), expected, "the baseline, 725 parameters of 4 bytes")
+        assert_report(report_field(results, "baseline"), expected, "the baseline, 725 parameters of 4 bytes")
 
 
 with warnings.catch_warnings(action="ignore"):
@@ -3363,7 +3362,7 @@ def test_compression_integration_comprehensive_size():
             ("structured_pruning", stored(narrow, narrow_biases, None)),
             ("combined", stored(cut(narrow), narrow_biases, 8)),
         ]:
-            got = numbers(field(results, name), "size_mb")
+            got = report_numbers(report_field(results, name), "size_mb")
             assert is_close(got, size / 1024**2), (
                 f"{name} of a model of sizes {sizes} ({sparse:.0%} of the first layer's weights at 0, the second "
                 f"layer without bias) must take {size} bytes, {size / 1024**2:.6f} MB, yours takes {got} MB"
@@ -3390,7 +3389,8 @@ def test_compression_integration_comprehensive_ratios():
         ("combined", 21 + 82 + 8 + 16),
     ]:
         expected = {"compression_ratio": 672 / size, "memory_reduction": 1 - size / 672}
-        assert_report(field(results, name), expected, f"{name} of Dense(41, 4) takes {size} bytes, the baseline 672")
+        what = f"{name} of Dense(41, 4) takes {size} bytes, the baseline 672"
+        assert_report(report_field(results, name), expected, what)
     ### END HIDDEN TESTS
 
 
@@ -3413,10 +3413,11 @@ def test_compression_integration_comprehensive_parameters():
         ("structured_pruning", 63),
         ("combined", 63),
     ]:
-        assert_report(field(results, name), {"parameters": parameters}, f"{what}; {name}")
-    assert_report(field(results, "structured_pruning"), {"param_reduction": 20 / 83}, f"{what}; structured_pruning")
+        assert_report(report_field(results, name), {"parameters": parameters}, f"{what}; {name}")
+    expected = {"param_reduction": 20 / 83}
+    assert_report(report_field(results, "structured_pruning"), expected, f"{what}; structured_pruning")
     expected = {"avg_memory_reduction_factor": 4.0}
-    assert_report(field(results, "quantization"), expected, "each layer goes from 32 to 8 bits; quantization")
+    assert_report(report_field(results, "quantization"), expected, "each layer goes from 32 to 8 bits; quantization")
     ### END HIDDEN TESTS
 
 
@@ -3433,7 +3434,8 @@ def test_compression_integration_comprehensive_sparsity():
     model.layers[2].weights.data *= 2
     results = compare_compression_techniques(model)
     expected = {"sparsity": 0.5}
-    assert_report(field(results, "magnitude_pruning"), expected, "magnitude_pruning of 54 + 36 weights at ratio 0.5")
+    what = "magnitude_pruning of 54 + 36 weights at ratio 0.5"
+    assert_report(report_field(results, "magnitude_pruning"), expected, what)
     layer = random_dense(rng, 11, 7)
     layer.weights.data[4, 2] = 400
     w = np.abs(layer.weights.data.astype(np.float64))
@@ -3442,7 +3444,7 @@ def test_compression_integration_comprehensive_sparsity():
     zeros = int(np.sum(np.abs(cut) < step / 2))
     results = compare_compression_techniques(Sequential([layer]))
     assert_report(
-        field(results, "combined"),
+        report_field(results, "combined"),
         {"sparsity": zeros / 77},
         f"combined, on a Dense(11, 7) with a weight of 400: pruning and then 8 bits leave {zeros} of 77 weights at 0",
     )
@@ -3495,7 +3497,7 @@ def test_compression_integration_comprehensive_accuracy():
     for name, z in logits.items():
         right = int(np.sum(z.argmax(axis=1)[clear] == labels[clear]))
         expected = {"accuracy": right / int(clear.sum())}
-        assert_report(field(results, name), expected, f"{name} gets {right} of {clear.sum()} right")
+        assert_report(report_field(results, name), expected, f"{name} gets {right} of {clear.sum()} right")
     ### END HIDDEN TESTS
 
 
@@ -3513,7 +3515,7 @@ def test_compression_integration_comprehensive_untouched():
     layers, before = list(model.layers), snapshot(model)
     copies = inputs.copy(), labels.copy()
     results = compare_compression_techniques(model, inputs=inputs, labels=labels)
-    field(results, "combined")
+    report_field(results, "combined")
     same = len(model.layers) == 3 and all(a is b for a, b in zip(model.layers, layers, strict=True))
     assert same, "the given model must keep its layers, yours has others now"
     assert unchanged(model, before), "the given model must stay as it was, yours has other weights now: compress copies"
