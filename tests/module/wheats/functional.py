@@ -205,7 +205,7 @@ def one_hot(labels, batch, classes):
         require(labels.shape == (batch, classes), "labels need the shape of the logits or (batch,)")
         require(np.all((labels == 0) | (labels == 1)), "one-hot labels hold 0 and 1 only")
         rows = labels == 1
-    require(np.all(rows.sum(axis=1) == 1), f"each label must be one of the classes 0..{classes - 1}")
+    require(np.all(rows.sum(axis=1) == 1), f"labels must be classes 0..{classes - 1}")
     return rows
 
 

@@ -1,4 +1,4 @@
-"""float32 throughout; the distillation loss is a tinytorch graph and its gradient comes by backward."""
+"""float32 throughout; the distillation gradient comes from a tinytorch graph by backward."""
 
 
 class CompressionMetrics:
@@ -50,7 +50,7 @@ def calculate_sparsity(layer):
 
 
 def smallest(weights, k):
-    """Indices of the k smallest magnitudes, by sorting on the bits: |w| as uint32 keeps the order."""
+    """Indices of the k smallest magnitudes, sorted as integers: |w| as uint32 keeps the order."""
     bits = np.ascontiguousarray(weights, dtype=np.float32).view(np.uint32) & np.uint32(0x7FFFFFFF)
     return np.argsort(bits)[:k]
 

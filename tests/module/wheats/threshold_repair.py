@@ -51,7 +51,7 @@ def calculate_sparsity(layer):
 
 
 def masks_of_survivors(arrays, k):
-    """Boolean masks that drop exactly the k smallest magnitudes of several arrays, and a threshold."""
+    """Masks that drop exactly the k smallest magnitudes of several arrays, and a threshold."""
     if k == 0:
         return [np.ones(a.shape, dtype=bool) for a in arrays], 0.0
     magnitudes = [np.abs(a) for a in arrays]

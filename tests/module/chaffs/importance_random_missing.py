@@ -1,0 +1,14 @@
+"""The method `random` is refused."""
+
+GROUP = "test_structured_pruning_comprehensive"
+
+
+def compute_neuron_importance(layer, method="weight_magnitude"):
+    weights = layer.weights.data.astype(np.float64)
+    if not np.isfinite(weights).all():
+        raise ValueError("weights must be finite")
+    if method == "weight_magnitude":
+        return np.abs(weights).sum(axis=0)
+    if method == "weight_variance":
+        return np.var(weights, axis=0)
+    raise ValueError("method must be weight_magnitude or weight_variance")

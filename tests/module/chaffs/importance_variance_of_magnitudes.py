@@ -1,0 +1,16 @@
+"""The variance of the magnitudes."""
+
+GROUP = "test_structured_pruning_comprehensive"
+
+
+def compute_neuron_importance(layer, method="weight_magnitude"):
+    weights = layer.weights.data.astype(np.float64)
+    if not np.isfinite(weights).all():
+        raise ValueError("weights must be finite")
+    if method == "weight_magnitude":
+        return np.abs(weights).sum(axis=0)
+    if method == "weight_variance":
+        return np.var(np.abs(weights), axis=0)
+    if method == "random":
+        return np.random.default_rng().random(weights.shape[1])
+    raise ValueError("method must be weight_magnitude, weight_variance or random")

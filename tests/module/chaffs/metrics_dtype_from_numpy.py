@@ -1,0 +1,40 @@
+"""Widths come from NumPy, which also takes float64 and int16 and has no int4."""
+
+GROUP = "test_compression_metrics_comprehensive"
+
+
+class CompressionMetrics:
+    def count_parameters(self, model):
+        counts = {}
+        total_weights = total_bias = 0
+        for i, layer in enumerate(model.layers):
+            if not isinstance(layer, Dense):
+                continue
+            counts[f"layer_{i}_weights"] = layer.weights.size
+            total_weights += layer.weights.size
+            if layer.bias is not None:
+                counts[f"layer_{i}_bias"] = layer.bias.size
+                total_bias += layer.bias.size
+        counts["total_weights"] = total_weights
+        counts["total_bias"] = total_bias
+        counts["total_parameters"] = total_weights + total_bias
+        return counts
+
+    def calculate_model_size(self, model, dtype="float32"):
+        if dtype == "int4":
+            width = 0.5
+        else:
+            try:
+                width = np.dtype(dtype).itemsize
+            except TypeError:
+                raise ValueError(f"{dtype} is not a dtype") from None
+        total = self.count_parameters(model)["total_parameters"]
+        size = math.ceil(total * width)
+        return {
+            "total_parameters": total,
+            "bytes_per_parameter": width,
+            "total_bytes": size,
+            "size_kb": size / 1024,
+            "size_mb": size / 1024**2,
+            "dtype": dtype,
+        }
