@@ -80,7 +80,7 @@ def check_rng(key):
     return np.random.default_rng([CHECK_SEED, key])
 
 
-def make_dense(weights, bias=None):
+def dense_holding(weights, bias=None):
     """A Dense layer with these weights, shape (input_size, output_size), and this bias or none."""
     weights = np.asarray(weights, dtype=np.float32)
     layer = Dense(*weights.shape, use_bias=bias is not None)
@@ -95,10 +95,10 @@ def random_dense(rng, input_size, output_size, use_bias=True):
     weights = rng.standard_normal((input_size, output_size)).astype(np.float32)
     while len(np.unique(np.abs(weights))) < weights.size:
         weights = rng.standard_normal((input_size, output_size)).astype(np.float32)
-    return make_dense(weights, rng.standard_normal(output_size) if use_bias else None)
+    return dense_holding(weights, rng.standard_normal(output_size) if use_bias else None)
 
 
-def snapshot(model):
+def snapshot_of(model):
     """Copies of all weights and biases of a layer or model, to compare with later."""
     layers = getattr(model, "layers", [model])
     return [
@@ -109,9 +109,9 @@ def snapshot(model):
     ]
 
 
-def unchanged(model, before):
-    """Whether a layer or model still holds exactly what `snapshot` saw."""
-    after = snapshot(model)
+def is_as_before(model, before):
+    """Whether a layer or model still holds exactly what `snapshot_of` saw."""
+    after = snapshot_of(model)
     return len(after) == len(before) and all(
         np.array_equal(a, b, equal_nan=True) for a, b in zip(after, before, strict=True)
     )
@@ -131,7 +131,7 @@ def is_an_integer(value):
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iu"
 
 
-def is_close(got, expected, rtol=1e-5, atol=1e-6):
+def agrees_with(got, expected, rtol=1e-5, atol=1e-6):
     """Whether numbers or arrays agree in shape and value, within the tolerance."""
     got, expected = np.asarray(got), np.asarray(expected, dtype=np.float64)
     return (
@@ -157,7 +157,7 @@ def dense_at(model, index):
     return layer
 
 
-def bias_of(layer):
+def bias_array(layer):
     """The bias as an array; None for a layer without."""
     return None if layer.bias is None else layer.bias.data
 
@@ -185,7 +185,7 @@ def report_numbers(report, key):
 
 
 def assert_report(report, expected, situation):
-    """Assert that a dict holds these values: integers and text exactly, floats within `is_close`."""
+    """Assert that a dict holds these values: integers and text exactly, floats within `agrees_with`."""
     assert isinstance(report, dict), f"{situation}: a dict must come back, yours is a {type(report).__name__}"
     for key, value in expected.items():
         assert key in report, f"{situation}: the key {key!r} must be there, yours are {sorted(map(str, report))}"
@@ -195,7 +195,7 @@ def assert_report(report, expected, situation):
         elif is_an_integer(value):
             right = is_an_integer(got) and got == value
         else:
-            right = is_close(got, value)
+            right = agrees_with(got, value)
         kind = "the integer " if is_an_integer(value) and not is_an_integer(got) else ""
         assert right, f"{situation}: {key!r} must be {kind}{value}, yours is {got}"
 
@@ -450,7 +450,7 @@ def test_compression_metrics_comprehensive_counts():
     a, b, c = (int(size) for size in rng.integers(2, 9, 3))
     first, second, third = random_dense(rng, a, b, use_bias=False), random_dense(rng, b, c), random_dense(rng, c, 1)
     model = Sequential([Tanh(), first, ReLU(), ReLU(), second, third, Softmax()])
-    before = snapshot(model)
+    before = snapshot_of(model)
     expected = {
         "layer_1_weights": a * b,
         "layer_4_weights": b * c,
@@ -463,7 +463,7 @@ def test_compression_metrics_comprehensive_counts():
     }
     counts = CompressionMetrics().count_parameters(model)
     assert_report(counts, expected, f"counting {model}")
-    assert unchanged(model, before), "counting must leave the model as it was, your function changed its parameters"
+    assert is_as_before(model, before), "counting must leave the model as it was, your function changed its parameters"
     empty = {"total_weights": 0, "total_bias": 0, "total_parameters": 0}
     assert_report(CompressionMetrics().count_parameters(Sequential([ReLU()])), empty, "counting a model of one ReLU")
     ### END HIDDEN TESTS
@@ -507,7 +507,7 @@ def test_compression_metrics_comprehensive_whole_model():
     rng = check_rng(13)
     a, b, c = (int(size) for size in rng.integers(20, 30, 3))
     model = Sequential([random_dense(rng, a, b), ReLU(), random_dense(rng, b, c), Softmax()])
-    before = snapshot(model)
+    before = snapshot_of(model)
     total = a * b + b + b * c + c
     size = CompressionMetrics().calculate_model_size(model)
     expected = {"total_parameters": total, "total_bytes": 4.0 * total, "size_kb": total / 256, "dtype": "float32"}
@@ -516,7 +516,7 @@ def test_compression_metrics_comprehensive_whole_model():
     assert_report(size, {"total_bytes": 2.0 * total}, f"the size of {model} as float16")
     size = CompressionMetrics().calculate_model_size(Sequential([ReLU()]))
     assert_report(size, {"total_parameters": 0, "total_bytes": 0.0}, "the size of a model without parameters")
-    assert unchanged(model, before), "computing a size must leave the model as it was, your method changed it"
+    assert is_as_before(model, before), "computing a size must leave the model as it was, your method changed it"
     ### END HIDDEN TESTS
 
 
@@ -677,9 +677,9 @@ def calculate_sparsity(layer):
 # %% nbgrader={"grade": true, "grade_id": "test_magnitude_pruning_comprehensive-sparsity", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_magnitude_pruning_comprehensive_sparsity():
     """Sparsity is the fraction of weights that are exactly 0; the bias does not count."""
-    layer = make_dense([[0.0, 1.5], [0.0, -2.0], [0.25, 0.0], [3.0, 4.0]], bias=[0.0, 0.0])
+    layer = dense_holding([[0.0, 1.5], [0.0, -2.0], [0.25, 0.0], [3.0, 4.0]], bias=[0.0, 0.0])
     sparsity = calculate_sparsity(layer)
-    assert is_close(sparsity, 0.375), (
+    assert agrees_with(sparsity, 0.375), (
         f"3 of these 8 weights are 0, so the sparsity is 0.375, yours is {sparsity}; a bias of 0 does not count"
     )
     ### BEGIN HIDDEN TESTS
@@ -694,13 +694,13 @@ def test_magnitude_pruning_comprehensive_sparsity():
         (np.zeros((3, 3)), 1.0, "all weights are 0"),
         (np.ones((1, 1)), 0.0, "the only weight is 1"),
     ]:
-        layer = make_dense(array, bias=np.ones(array.shape[1]))
-        before = snapshot(layer)
+        layer = dense_holding(array, bias=np.ones(array.shape[1]))
+        before = snapshot_of(layer)
         sparsity = calculate_sparsity(layer)
-        assert is_close(sparsity, expected), f"{what}: the sparsity is {expected}, yours is {sparsity}"
-        assert unchanged(layer, before), "calculate_sparsity must leave the layer as it was, yours changed it"
+        assert agrees_with(sparsity, expected), f"{what}: the sparsity is {expected}, yours is {sparsity}"
+        assert is_as_before(layer, before), "calculate_sparsity must leave the layer as it was, yours changed it"
     sparsity = calculate_sparsity(ReLU())
-    assert is_close(sparsity, 0.0), f"a layer without weights has sparsity 0.0, yours is {sparsity}"
+    assert agrees_with(sparsity, 0.0), f"a layer without weights has sparsity 0.0, yours is {sparsity}"
     ### END HIDDEN TESTS
 
 
@@ -753,7 +753,7 @@ def prune_weights_by_magnitude(layer, pruning_ratio=0.5):
 def test_magnitude_pruning_comprehensive():
     """Half of six weights become 0: the three of smallest magnitude; the others stay as they were."""
     weights = np.array([[0.1, -2.0, 0.3], [-0.4, 5.0, -0.6]], dtype=np.float32)
-    layer, _ = returned_pair(prune_weights_by_magnitude(make_dense(weights, bias=[0.01, 0.02, 0.03]), 0.5), Dense)
+    layer, _ = returned_pair(prune_weights_by_magnitude(dense_holding(weights, bias=[0.01, 0.02, 0.03]), 0.5), Dense)
     pruned = layer.weights.data
     removed = np.count_nonzero(pruned == 0)
     assert removed > 0, "half of the 6 weights must become 0, but your layer comes back with none: are they written?"
@@ -778,8 +778,8 @@ def test_magnitude_pruning_comprehensive_exact_count():
     rng = check_rng(22)
     for shape in [(1, 5), (7, 1), (6, 7), (1, 1)]:
         n = shape[0] * shape[1]
-        ties = make_dense(rng.choice([-0.5, 0.5, 0.75], shape))
-        constant = make_dense(np.full(shape, -0.3), bias=np.zeros(shape[1]))
+        ties = dense_holding(rng.choice([-0.5, 0.5, 0.75], shape))
+        constant = dense_holding(np.full(shape, -0.3), bias=np.zeros(shape[1]))
         for layer in (random_dense(rng, *shape), constant, ties):
             start = layer.weights.data.copy()
             for ratio in (0.0, 0.1, 0.35, 0.5, 0.9, 1.0):
@@ -844,7 +844,7 @@ def test_magnitude_pruning_comprehensive_in_place():
         assert weights.shape == (6, 5), f"the weights must keep their shape (6, 5), yours have {weights.shape}"
         assert weights.dtype == np.float32, f"the weights must stay float32, yours are {weights.dtype}"
         if use_bias:
-            assert np.array_equal(bias_of(returned), bias), "the bias must stay as it was, yours is changed"
+            assert np.array_equal(bias_array(returned), bias), "the bias must stay as it was, yours is changed"
         else:
             assert returned.bias is None, "a layer without bias must stay without, yours has one now"
     ### END HIDDEN TESTS
@@ -857,7 +857,7 @@ with warnings.catch_warnings(action="ignore"):
 # %% nbgrader={"grade": true, "grade_id": "test_magnitude_pruning_comprehensive-report", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_magnitude_pruning_comprehensive_report():
     """The report says what happened to the weights."""
-    layer = make_dense([[0.1, -2.0, 0.3], [-0.4, 5.0, -0.6]])
+    layer = dense_holding([[0.1, -2.0, 0.3], [-0.4, 5.0, -0.6]])
     _, info = returned_pair(prune_weights_by_magnitude(layer, 0.5), Dense)
     expected = {
         "pruning_ratio": 0.5,
@@ -909,7 +909,7 @@ def test_magnitude_pruning_comprehensive_pruned_before():
     before = random_dense(rng, 4, 5).weights.data.copy()
     before.flat[rng.permutation(20)[:8]] = 0
     for ratio, removed in [(0.2, 0), (0.4, 0), (0.6, 4)]:
-        pruned, info = returned_pair(prune_weights_by_magnitude(make_dense(before), ratio), Dense)
+        pruned, info = returned_pair(prune_weights_by_magnitude(dense_holding(before), ratio), Dense)
         zeros = np.count_nonzero(pruned.weights.data == 0)
         situation = f"of 20 weights 8 were 0 before pruning_ratio={ratio}"
         assert zeros == 8 + removed, f"{situation}: {8 + removed} must be 0 afterwards, yours are {zeros}"
@@ -937,19 +937,19 @@ def test_magnitude_pruning_comprehensive_bad_arguments():
     rng = check_rng(27)
     for ratio in (-0.1, 1.5, 50, math.nan, math.inf):
         layer = random_dense(rng, 3, 4)
-        before = snapshot(layer)
+        before = snapshot_of(layer)
         assert raises_value_error(prune_weights_by_magnitude, layer, ratio), (
             f"pruning_ratio={ratio} is not in [0, 1] and must raise ValueError, yours took it"
         )
-        assert unchanged(layer, before), f"pruning_ratio={ratio} must leave the layer as it was, yours changed it"
+        assert is_as_before(layer, before), f"pruning_ratio={ratio} must leave the layer as it was, yours changed it"
     for value in (math.nan, math.inf, -math.inf):
         layer = random_dense(rng, 3, 4)
         layer.weights.data[rng.integers(3), rng.integers(4)] = value
-        before = snapshot(layer)
+        before = snapshot_of(layer)
         assert raises_value_error(prune_weights_by_magnitude, layer, 0.5), (
             f"a weight of {value} must raise ValueError, yours pruned the layer"
         )
-        assert unchanged(layer, before), f"a weight of {value} must leave the layer as it was, yours changed it"
+        assert is_as_before(layer, before), f"a weight of {value} must leave the layer as it was, yours changed it"
     for ratio in (0, 1, np.float32(0.5)):
         assert not raises_value_error(prune_weights_by_magnitude, random_dense(rng, 3, 4), ratio), (
             f"pruning_ratio={ratio} is in [0, 1] and must be taken, yours raised ValueError"
@@ -1023,7 +1023,7 @@ def prune_model_by_magnitude(model, pruning_ratio=0.5, scope="global"):
 # %% nbgrader={"grade": true, "grade_id": "test_magnitude_pruning_comprehensive-model_global", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_magnitude_pruning_comprehensive_model_global():
     """Global pruning ranks all weights of the model together: a layer of small weights loses more."""
-    small, large = make_dense([[0.1, -0.2], [0.3, 0.4]]), make_dense([[5.0, -6.0], [0.35, 8.0]])
+    small, large = dense_holding([[0.1, -0.2], [0.3, 0.4]]), dense_holding([[5.0, -6.0], [0.35, 8.0]])
     pruned, _ = returned_pair(prune_model_by_magnitude(Sequential([small, ReLU(), large]), 0.5), Sequential)
     zeros = [np.count_nonzero(dense_at(pruned, i).weights.data == 0) for i in (0, 2)]
     assert zeros == [3, 1], (
@@ -1055,7 +1055,7 @@ def test_magnitude_pruning_comprehensive_model_global():
     pruned, _ = returned_pair(prune_model_by_magnitude(Sequential([random_dense(rng, 4, 5)])), Sequential)
     zeros = np.count_nonzero(dense_at(pruned, 0).weights.data == 0)
     assert zeros == 10, f"without a ratio half of the 20 weights, 10, must become 0, yours set {zeros}"
-    tied = Sequential([make_dense(np.full((2, 3), 0.5)), ReLU(), make_dense(np.full((3, 3), -0.5))])
+    tied = Sequential([dense_holding(np.full((2, 3), 0.5)), ReLU(), dense_holding(np.full((3, 3), -0.5))])
     pruned, _ = returned_pair(prune_model_by_magnitude(tied, 0.4, "global"), Sequential)
     zeros = sum(np.count_nonzero(dense_at(pruned, i).weights.data == 0) for i in (0, 2))
     assert zeros == 6, f"of 15 weights that tie, 0.4 must remove round(0.4 * 15) = 6, yours removed {zeros}"
@@ -1110,7 +1110,7 @@ def test_magnitude_pruning_comprehensive_model_in_place():
             shape = layers[i].input_size, layers[i].output_size
             assert weights.shape == shape, f"layer {i} must keep its shape {shape}, yours is {weights.shape}"
             assert np.any(weights == 0), f"scope={scope!r}: layer {i} of the given model must be pruned, yours is not"
-        assert np.array_equal(bias_of(returned.layers[0]), bias), f"scope={scope!r}: the bias must stay, yours changed"
+        assert np.array_equal(bias_array(returned.layers[0]), bias), f"scope={scope!r}: the bias must stay, yours changed"
         assert returned.layers[2].bias is None, f"scope={scope!r}: a layer without bias must stay without, yours has one"
     ### END HIDDEN TESTS
 
@@ -1176,21 +1176,21 @@ def test_magnitude_pruning_comprehensive_model_bad_arguments():
     bad = [(-0.5, "global"), (1.01, "layer"), (math.nan, "global"), (math.nan, "layer"), (0.5, "model"), (0.5, "")]
     for ratio, scope in bad:
         model = Sequential([random_dense(rng, 3, 4), ReLU(), random_dense(rng, 4, 2)])
-        before = snapshot(model)
+        before = snapshot_of(model)
         assert raises_value_error(prune_model_by_magnitude, model, ratio, scope), (
             f"pruning_ratio={ratio}, scope={scope!r} must raise ValueError, yours took it"
         )
-        assert unchanged(model, before), (
+        assert is_as_before(model, before), (
             f"pruning_ratio={ratio}, scope={scope!r} must leave the model as it was, yours changed it"
         )
     for value, scope in [(math.nan, "layer"), (math.inf, "layer"), (math.nan, "global"), (-math.inf, "global")]:
         model = Sequential([random_dense(rng, 3, 4), ReLU(), random_dense(rng, 4, 2)])
         model.layers[2].weights.data[1, 1] = value
-        before = snapshot(model)
+        before = snapshot_of(model)
         assert raises_value_error(prune_model_by_magnitude, model, 0.5, scope), (
             f"a weight of {value} in the last layer must raise ValueError, yours took it (scope={scope!r})"
         )
-        assert unchanged(model, before), (
+        assert is_as_before(model, before), (
             f"a weight of {value} in the last layer must leave the whole model as it was, yours changed it"
         )
     for scope in ("global", "layer"):
@@ -1380,12 +1380,12 @@ def quantize_layer_weights(layer, bits=8):
 def test_quantization_comprehensive():
     """Four weights at 2 bits: the grid, the integers and the weights that come back."""
     weights = np.array([[-1.0, 0.0], [0.9, 2.0]], dtype=np.float32)
-    layer, info = returned_pair(quantize_layer_weights(make_dense(weights, bias=[0.5, 0.25]), 2), Dense)
+    layer, info = returned_pair(quantize_layer_weights(dense_holding(weights, bias=[0.5, 0.25]), 2), Dense)
     scale, zero_point, integers = (report_numbers(info, key) for key in ("scale", "zero_point", "quantized_weights"))
-    assert is_close(scale, 1.0), (
+    assert agrees_with(scale, 1.0), (
         f"from -1 to 2 there are 2**2 - 1 = 3 steps, so the scale must be 1.0, yours is {scale}"
     )
-    assert is_close(zero_point, 1), (
+    assert agrees_with(zero_point, 1), (
         f"0.0 is one step above the smallest weight, so zero_point must be 1, yours is {zero_point}"
     )
     assert np.array_equal(integers, [[0, 1], [2, 3]]), (
@@ -1394,7 +1394,7 @@ def test_quantization_comprehensive():
     )
     after = layer.weights.data
     assert not np.array_equal(after, weights), "0.9 must become 1.0, but your layer's weights are what they were"
-    assert is_close(after, [[-1, 0], [1, 2]]), (
+    assert agrees_with(after, [[-1, 0], [1, 2]]), (
         f"the layer's weights must become -1, 0, 1 and 2, (q - zero_point) * scale, yours are {after.tolist()}"
     )
 
@@ -1409,7 +1409,7 @@ def test_quantization_comprehensive_grid():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(31)
     for bits, offset in [(1, 0.3), (2, -0.5), (4, 0), (8, 4), (8, -0.2), (11, -6), (16, 0.4)]:
-        layer = make_dense(rng.standard_normal((7, 6)) + offset)
+        layer = dense_holding(rng.standard_normal((7, 6)) + offset)
         w = layer.weights.data.astype(np.float64)
         _, info = returned_pair(quantize_layer_weights(layer, bits), Dense)
         low, high = np.minimum(w.min(), 0), np.maximum(w.max(), 0)
@@ -1417,7 +1417,7 @@ def test_quantization_comprehensive_grid():
         zero = np.rint(-low / step)
         what = f"weights from {w.min():.4f} to {w.max():.4f} at {bits} bits"
         scale, zero_point, q = (report_numbers(info, key) for key in ("scale", "zero_point", "quantized_weights"))
-        assert is_close(scale, step, atol=0), (
+        assert agrees_with(scale, step, atol=0), (
             f"{what}: scale must be {step}, the range widened to include 0 over 2**bits - 1 steps, yours is {scale}"
         )
         assert is_an_integer(zero_point), f"{what}: zero_point must be an integer, yours is {zero_point}"
@@ -1443,7 +1443,7 @@ def test_quantization_comprehensive_weights():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(32)
     for bits, offset in [(1, 0.4), (3, 0), (5, 3), (8, 0), (12, -5), (16, 0.1)]:
-        layer = make_dense(rng.standard_normal((8, 7)) + offset)
+        layer = dense_holding(rng.standard_normal((8, 7)) + offset)
         before = layer.weights.data.copy()
         layer, info = returned_pair(quantize_layer_weights(layer, bits=bits), Dense)
         after = layer.weights.data
@@ -1459,7 +1459,7 @@ def test_quantization_comprehensive_weights():
         scale, zero_point, q = (report_numbers(info, key) for key in ("scale", "zero_point", "quantized_weights"))
         assert q.shape == after.shape, f"{what}: the integers must have the weights' shape {after.shape}, not {q.shape}"
         expected = (q.astype(np.float64) - zero_point) * scale
-        assert is_close(after, expected), (
+        assert agrees_with(after, expected), (
             f"{what}: the weights must be (q - zero_point) * scale of your own report; with your q of {q[0]} and "
             f"zero_point {zero_point} your first row is {after[0]}"
         )
@@ -1480,7 +1480,7 @@ def test_quantization_comprehensive_zero():
             weights = rng.uniform(low, high, (5, 6))
             zeros = rng.permutation(30)[:12]
             weights.flat[zeros] = 0
-            layer = make_dense(weights)
+            layer = dense_holding(weights)
             before = layer.weights.data.ravel().copy()
             layer, _ = returned_pair(quantize_layer_weights(layer, bits), Dense)
             after = layer.weights.data.ravel()
@@ -1505,7 +1505,7 @@ def test_quantization_comprehensive_degenerate():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(34)
     for bits in (2, 8, 12):
-        layer, info = returned_pair(quantize_layer_weights(make_dense(np.zeros((3, 4)), bias=np.ones(4)), bits), Dense)
+        layer, info = returned_pair(quantize_layer_weights(dense_holding(np.zeros((3, 4)), bias=np.ones(4)), bits), Dense)
         what = f"a layer of only zeros at {bits} bits"
         assert_report(info, {"scale": 1.0, "zero_point": 0, "mse_error": 0.0, "max_error": 0.0}, what)
         assert not np.any(report_numbers(info, "quantized_weights")), f"{what}: all integers must be 0, yours are not"
@@ -1513,13 +1513,13 @@ def test_quantization_comprehensive_degenerate():
         constant = float(rng.uniform(0.1, 5))
         for value in (constant, -constant):
             for shape in [(4, 3), (1, 1)]:
-                layer, info = returned_pair(quantize_layer_weights(make_dense(np.full(shape, value)), bits), Dense)
+                layer, info = returned_pair(quantize_layer_weights(dense_holding(np.full(shape, value)), bits), Dense)
                 what = f"a layer of only {value:.4f} at {bits} bits"
-                assert is_close(layer.weights.data, np.full(shape, value)), (
+                assert agrees_with(layer.weights.data, np.full(shape, value)), (
                     f"{what}: the end of the range is on the grid and must stay, yours became {layer.weights.data[0]}"
                 )
                 scale = report_numbers(info, "scale")
-                assert is_close(scale, constant / (2**bits - 1), atol=0), (
+                assert agrees_with(scale, constant / (2**bits - 1), atol=0), (
                     f"{what}: scale must be {constant / (2**bits - 1)}, yours is {scale}"
                 )
     ### END HIDDEN TESTS
@@ -1537,7 +1537,7 @@ def test_quantization_comprehensive_repeat():
     for bits in (3, 8, 12):
         weights = rng.uniform(-1, 1.5, (6, 5))
         weights.flat[rng.permutation(30)[:2]] = -1, 1.5
-        layer, info = returned_pair(quantize_layer_weights(make_dense(weights), bits), Dense)
+        layer, info = returned_pair(quantize_layer_weights(dense_holding(weights), bits), Dense)
         first, integers = layer.weights.data.copy(), report_numbers(info, "quantized_weights").copy()
         layer, info = returned_pair(quantize_layer_weights(layer, bits), Dense)
         assert len(np.unique(integers)) > 1, f"{bits} bits: weights from -1 to 1.5 must not all become one integer"
@@ -1546,7 +1546,7 @@ def test_quantization_comprehensive_repeat():
         assert np.array_equal(again, integers), (
             f"{bits} bits: quantizing again must give the same integers, yours go from {integers[0]} to {again[0]}"
         )
-        assert is_close(layer.weights.data, first), f"{bits} bits: quantizing again must keep the weights, yours changed"
+        assert agrees_with(layer.weights.data, first), f"{bits} bits: quantizing again must keep the weights, yours changed"
     ### END HIDDEN TESTS
 
 
@@ -1557,7 +1557,7 @@ with warnings.catch_warnings(action="ignore"):
 # %% nbgrader={"grade": true, "grade_id": "test_quantization_comprehensive-report", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_quantization_comprehensive_report():
     """The report gives range, bytes and errors of the weights before and after."""
-    _, info = returned_pair(quantize_layer_weights(make_dense(np.linspace(-1, 2, 30).reshape(5, 6)), 4), Dense)
+    _, info = returned_pair(quantize_layer_weights(dense_holding(np.linspace(-1, 2, 30).reshape(5, 6)), 4), Dense)
     expected = {
         "bits": 4,
         "min_val": -1.0,
@@ -1572,7 +1572,7 @@ def test_quantization_comprehensive_report():
     ### BEGIN HIDDEN TESTS
     for bits, offset, sign in [(3, 5, 1), (5, 0, 1), (5, 0, -1), (8, -4, 1), (12, 0.5, 1)]:
         same = check_rng(310 + bits)  # the same weights with either sign: the largest error is up once, and down once
-        layer = make_dense(sign * (same.standard_normal((5, 7)) + offset))
+        layer = dense_holding(sign * (same.standard_normal((5, 7)) + offset))
         before = layer.weights.data.astype(np.float64)
         layer, info = returned_pair(quantize_layer_weights(layer, bits), Dense)
         error = layer.weights.data.astype(np.float64) - before
@@ -1595,7 +1595,7 @@ def test_quantization_comprehensive_report():
             ("mse_error", (error * error).mean(), 1e-6 * largest**2),
         ]:
             got = report_numbers(info, key)
-            assert is_close(got, value, rtol=0.01, atol=atol), (
+            assert agrees_with(got, value, rtol=0.01, atol=atol), (
                 f"{what}: from the weights before and after, {key} is {value}, yours is {got}"
             )
     ### END HIDDEN TESTS
@@ -1621,7 +1621,7 @@ def test_quantization_comprehensive_in_place():
         assert weights.shape == (9, 8), f"the weights must keep their shape (9, 8), yours have {weights.shape}"
         assert weights.dtype == np.float32, f"the weights must be float32, yours are {weights.dtype}"
         if use_bias:
-            assert np.array_equal(bias_of(returned), bias), "the bias must stay as it was, yours is changed"
+            assert np.array_equal(bias_array(returned), bias), "the bias must stay as it was, yours is changed"
         else:
             assert returned.bias is None, "a layer without bias must stay without, yours has one now"
         assert_report(info, {"bits": 8}, "quantizing without saying to how many bits")
@@ -1638,20 +1638,20 @@ def test_quantization_comprehensive_bad_arguments():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(38)
     layer = random_dense(rng, 3, 4)
-    before = snapshot(layer)
+    before = snapshot_of(layer)
     for bits in (0, -8, 17, 32, 8.0, 2.5, math.nan, True, np.True_, "8", None):
         assert raises_value_error(quantize_layer_weights, layer, bits), (
             f"bits={bits!r} is no integer from 1 to 16 and must raise ValueError, yours took it"
         )
-        assert unchanged(layer, before), f"bits={bits!r} must leave the layer as it was, yours changed it"
+        assert is_as_before(layer, before), f"bits={bits!r} must leave the layer as it was, yours changed it"
     for value in (math.nan, math.inf, -math.inf):
         layer = random_dense(rng, 3, 4)
         layer.weights.data[rng.integers(3), rng.integers(4)] = value
-        before = snapshot(layer)
+        before = snapshot_of(layer)
         assert raises_value_error(quantize_layer_weights, layer, 8), (
             f"a weight of {value} must raise ValueError, yours took it"
         )
-        assert unchanged(layer, before), f"a weight of {value} must leave the layer as it was, yours changed it"
+        assert is_as_before(layer, before), f"a weight of {value} must leave the layer as it was, yours changed it"
     for bits in (1, 16, np.int32(4), np.int64(16)):
         assert not raises_value_error(quantize_layer_weights, random_dense(rng, 3, 4), bits), (
             f"bits={bits!r} is an integer from 1 to 16 and must be taken, yours raised ValueError"
@@ -1706,9 +1706,9 @@ def quantize_layer_weights_per_channel(layer, bits=8):
 # %% nbgrader={"grade": true, "grade_id": "test_quantization_comprehensive-per_channel", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_quantization_comprehensive_per_channel():
     """Per channel: one symmetric grid for each neuron, written in place and reported as such."""
-    layer, info = returned_pair(quantize_layer_weights_per_channel(make_dense([[1.0, -100.0], [0.6, 27.0]]), 3), Dense)
+    layer, info = returned_pair(quantize_layer_weights_per_channel(dense_holding([[1.0, -100.0], [0.6, 27.0]]), 3), Dense)
     scale, integers = report_numbers(info, "scale"), report_numbers(info, "quantized_weights")
-    assert is_close(scale, [1 / 3, 100 / 3]), (
+    assert agrees_with(scale, [1 / 3, 100 / 3]), (
         f"at 3 bits each neuron (column) has its largest magnitude / (2**2 - 1) as scale, 1/3 and 100/3, "
         f"yours are {scale}"
     )
@@ -1730,7 +1730,7 @@ def test_quantization_comprehensive_per_channel():
         scale = np.abs(before).max(axis=0) / top
         scale[3] = 1.0
         got, q = report_numbers(info, "scale"), report_numbers(info, "quantized_weights")
-        assert is_close(got, scale, atol=0), (
+        assert agrees_with(got, scale, atol=0), (
             f"{bits} bits: the scales must be {scale}, 1.0 for the neuron of only zeros, yours are {got}"
         )
         dtype = "int8" if bits <= 8 else "int16"
@@ -1739,7 +1739,7 @@ def test_quantization_comprehensive_per_channel():
         assert np.abs(q.astype(int)).max() <= top, f"{bits} bits: no integer may exceed {top} in magnitude, yours do"
         worst = np.abs(q - np.rint(before / scale)).max()
         assert worst <= 1, f"{bits} bits: the integers are off by up to {worst:.0f} from round(w / scale)"
-        assert is_close(after, q * scale), f"{bits} bits: the weights must be integers times the scale, yours are not"
+        assert agrees_with(after, q * scale), f"{bits} bits: the weights must be integers times the scale, yours are not"
         assert after.dtype == np.float32, f"{bits} bits: the weights must be float32, yours are {after.dtype}"
         error = np.abs(after - before)
         assert np.all(error <= scale / 2 * (1 + 1e-5) + 1e-6 * np.abs(before).max(axis=0)), (
@@ -1747,7 +1747,7 @@ def test_quantization_comprehensive_per_channel():
         )
         assert np.all(after[before == 0] == 0), f"{bits} bits: a weight of 0.0 must stay 0.0, of yours some did not"
         if use_bias:
-            assert np.array_equal(bias_of(returned), bias), f"{bits} bits: the bias must stay as it was, yours changed"
+            assert np.array_equal(bias_array(returned), bias), f"{bits} bits: the bias must stay as it was, yours changed"
         expected = {
             "bits": bits,
             "zero_point": 0,
@@ -1766,24 +1766,24 @@ def test_quantization_comprehensive_per_channel():
             ("mse_error", (error**2).mean(), 1e-6 * largest**2),
         ]:
             got = report_numbers(info, key)
-            assert is_close(got, value, rtol=0.01, atol=atol), (
+            assert agrees_with(got, value, rtol=0.01, atol=atol), (
                 f"{bits} bits: from the weights before and after, {key} is {value}, yours is {got}"
             )
     layer = random_dense(rng, 3, 4)
-    before = snapshot(layer)
+    before = snapshot_of(layer)
     for bits in (1, 0, 17, 8.0, True, "8"):
         assert raises_value_error(quantize_layer_weights_per_channel, layer, bits), (
             f"bits={bits!r} is no integer from 2 to 16 and must raise ValueError, yours took it"
         )
-        assert unchanged(layer, before), f"bits={bits!r} must leave the layer as it was, yours changed it"
+        assert is_as_before(layer, before), f"bits={bits!r} must leave the layer as it was, yours changed it"
     for value in (math.nan, math.inf, -math.inf):
         layer = random_dense(rng, 3, 4)
         layer.weights.data[1, 2] = value
-        before = snapshot(layer)
+        before = snapshot_of(layer)
         assert raises_value_error(quantize_layer_weights_per_channel, layer, 8), (
             f"a weight of {value} must raise ValueError, yours took it"
         )
-        assert unchanged(layer, before), f"a weight of {value} must leave the layer as it was, yours changed it"
+        assert is_as_before(layer, before), f"a weight of {value} must leave the layer as it was, yours changed it"
     layer, info = returned_pair(quantize_layer_weights_per_channel(random_dense(rng, 3, 1)), Dense)
     assert_report(info, {"bits": 8}, "quantizing without saying to how many bits")
     layer, _ = returned_pair(quantize_layer_weights_per_channel(layer, np.int64(4)), Dense)
@@ -2074,8 +2074,8 @@ def test_distillation_comprehensive():
         0.25 * hard + 0.75 * 2 * soft: "both parts are averaged over the batch, not over batch and classes",
         2 * expected: "both parts are averaged over the batch, not summed",
     }
-    hint = next((f": {text}" for value, text in mistakes.items() if is_close(loss, value)), "")
-    assert is_close(loss, expected), f"the loss of this batch must be {expected:.6f}, yours is {loss}{hint}"
+    hint = next((f": {text}" for value, text in mistakes.items() if agrees_with(loss, value)), "")
+    assert agrees_with(loss, expected), f"the loss of this batch must be {expected:.6f}, yours is {loss}{hint}"
 
 
 with warnings.catch_warnings(action="ignore"):
@@ -2096,7 +2096,7 @@ def test_distillation_comprehensive_value():
         soft = np.sum(np.exp(log_p) * (log_p - log_q)) / batch
         expected = alpha * hard + (1 - alpha) * soft
         loss = DistillationLoss(1.0, alpha)(student, teacher, labels)
-        assert is_close(loss, expected), (
+        assert agrees_with(loss, expected), (
             f"temperature 1, alpha {alpha}, {batch} x {classes} logits: with a cross-entropy of {hard:.6f} and a KL "
             f"divergence of {soft:.6f} the loss must be {expected:.6f}, yours is {loss}"
         )
@@ -2128,7 +2128,7 @@ def test_distillation_comprehensive_temperature():
         soft = np.sum(np.exp(log_p) * (log_p - log_q)) / 5
         expected = alpha * hard + (1 - alpha) * temperature**2 * soft
         value = loss(student, teacher, labels)
-        assert is_close(value, expected), (
+        assert agrees_with(value, expected), (
             f"temperature {temperature}, alpha {alpha}: with a cross-entropy of {hard:.6f} and a softened KL divergence "
             f"of {soft:.6f} the loss must be {expected:.6f}, yours is {value}"
         )
@@ -2152,13 +2152,13 @@ def test_distillation_comprehensive_hard_part():
         loss = DistillationLoss(temperature, 1.0)
         for logits in (teacher, np.zeros((6, 4))):
             value = loss(student, logits, labels)
-            assert is_close(value, expected), (
+            assert agrees_with(value, expected), (
                 f"with alpha 1 the loss must be the cross-entropy of labels and student, {expected:.6f}, at any "
                 f"temperature and with any teacher; yours is {value}"
             )
     value = loss._cross_entropy_loss(student, labels)
-    assert is_close(value, expected), f"_cross_entropy_loss must stay as given and return {expected:.6f}, not {value}"
-    assert is_close(loss._softmax(student), np.exp(log_q)), "_softmax must stay as given, yours gives other values"
+    assert agrees_with(value, expected), f"_cross_entropy_loss must stay as given and return {expected:.6f}, not {value}"
+    assert agrees_with(loss._softmax(student), np.exp(log_q)), "_softmax must stay as given, yours gives other values"
     ### END HIDDEN TESTS
 
 
@@ -2175,11 +2175,11 @@ def test_distillation_comprehensive_equal_logits():
         logits = 2 * rng.standard_normal((5, 3))
         labels = rng.integers(3, size=5)
         value = DistillationLoss(temperature, 0.0)(logits, logits.copy(), labels)
-        assert is_close(value, 0.0), (
+        assert agrees_with(value, 0.0), (
             f"equal logits at temperature {temperature} with alpha 0 must give a loss of 0, yours is {value}"
         )
         value = DistillationLoss(temperature, 0.0)(logits + 1, logits, labels)
-        assert is_close(value, 0.0, atol=1e-5), (
+        assert agrees_with(value, 0.0, atol=1e-5), (
             f"logits that differ by a constant mean the same probabilities: the loss must be 0, yours is {value}"
         )
     ### END HIDDEN TESTS
@@ -2210,9 +2210,9 @@ def test_distillation_comprehensive_labels():
         ("a one-hot Tensor", Tensor(one_hot)),
     ]:
         value = loss(student, teacher, given)
-        assert is_close(value, expected), f"labels as {what}: the loss must be {expected:.6f}, yours is {value}"
+        assert agrees_with(value, expected), f"labels as {what}: the loss must be {expected:.6f}, yours is {value}"
         value = loss(Tensor(student), Tensor(teacher), given)
-        assert is_close(value, expected), (
+        assert agrees_with(value, expected), (
             f"logits as Tensors, labels as {what}: the loss must be {expected:.6f}, yours is {value}"
         )
     ### END HIDDEN TESTS
@@ -2230,12 +2230,12 @@ def test_distillation_comprehensive_large_logits():
     teacher = np.array([[-1e4, 1e4, 0.0], [-1e4, -1e4, 1e4]])
     for alpha in (0.25, 0.75):
         value = DistillationLoss(1.0, alpha)(student, teacher, np.array([1, 2]))
-        assert is_close(value, 1e4), (
+        assert agrees_with(value, 1e4), (
             f"logits of +-1e4, alpha {alpha}: cross-entropy and KL divergence are both 1e4 here, so is the loss; "
             f"yours is {value}"
         )
     value = DistillationLoss(1.0, 0.5)(teacher + 0, teacher, np.array([1, 2]))
-    assert is_close(value, 0.0), f"equal logits of +-1e4 with the right labels: the loss must be 0, yours is {value}"
+    assert agrees_with(value, 0.0), f"equal logits of +-1e4 with the right labels: the loss must be 0, yours is {value}"
     ### END HIDDEN TESTS
 
 
@@ -2338,7 +2338,7 @@ def test_distillation_comprehensive_gradient():
     """The gradient is the derivative of the loss by the student logits, the mean over the batch included."""
     loss = DistillationLoss(temperature=2.0, alpha=0.25)
     got = loss.gradient(np.array([[0, 2 * np.log(3)]]), np.zeros((1, 2)), np.array([1]))
-    assert is_close(got, [[-0.35, 0.35]]), (
+    assert agrees_with(got, [[-0.35, 0.35]]), (
         f"for softmax(student) 1/10, 9/10, softened 1/4, 3/4, a softened teacher of 1/2, 1/2 and label 1 the gradient "
         f"must be -0.35, 0.35, yours is {got}"
     )
@@ -2364,13 +2364,13 @@ def test_distillation_comprehensive_gradient():
             got = loss.gradient(student, teacher, given)
             assert isinstance(got, np.ndarray), f"gradient must return an array, yours returned a {type(got).__name__}"
             assert got.shape == student.shape, f"the gradient must have shape {student.shape}, yours has {got.shape}"
-            assert is_close(got, expected.reshape(batch, classes)), (
+            assert agrees_with(got, expected.reshape(batch, classes)), (
                 f"temperature {temperature}, alpha {alpha}, {batch} x {classes} logits: the gradient differs from the "
                 f"central differences of the loss by up to {np.abs(got.ravel() - expected).max():.3g}"
             )
     loss = DistillationLoss(1.0, 0.5)
     got = loss.gradient(np.array([[1e4, -1e4]]), np.array([[-1e4, 1e4]]), np.array([1]))
-    assert is_close(got, [[1, -1]]), f"logits of +-1e4, temperature 1: the gradient must be 1, -1, yours is {got}"
+    assert agrees_with(got, [[1, -1]]), f"logits of +-1e4, temperature 1: the gradient must be 1, -1, yours is {got}"
     ### END HIDDEN TESTS
 
 
@@ -2391,7 +2391,7 @@ def test_distillation_comprehensive_gradient_arguments():
     for argument, copied in zip((student, teacher, labels), before, strict=True):
         assert np.array_equal(argument, copied), "logits and labels must stay as they were, yours are changed"
     tensors = loss.gradient(Tensor(student), Tensor(teacher), Tensor(labels))
-    assert is_close(tensors, got), "the gradient of Tensors must be the same as that of arrays, yours differs"
+    assert agrees_with(tensors, got), "the gradient of Tensors must be the same as that of arrays, yours differs"
     for what, arguments in [
         ("shapes that differ", (student, teacher[:, :2], labels)),
         ("a batch of one for the teacher", (student, teacher[:1], labels)),
@@ -2552,27 +2552,27 @@ def compute_neuron_importance(layer, method="weight_magnitude"):
 # %% nbgrader={"grade": true, "grade_id": "test_structured_pruning_comprehensive-importance", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_structured_pruning_comprehensive_importance():
     """Importance is measured column by column: sum of magnitudes, population variance, or random numbers."""
-    layer = make_dense([[1.0, -2.0, 0.5], [3.0, 2.0, 0.5]])
+    layer = dense_holding([[1.0, -2.0, 0.5], [3.0, 2.0, 0.5]])
     for method, expected in [("weight_magnitude", [4, 4, 1]), ("weight_variance", [1, 4, 0])]:
         got = compute_neuron_importance(layer, method)
-        assert is_close(got, expected), (
+        assert agrees_with(got, expected), (
             f"the neurons (columns) 1, 3 and -2, 2 and 0.5, 0.5 must have {method} {expected}, yours is {got}"
         )
     ### BEGIN HIDDEN TESTS
     rng = check_rng(51)
     for shape in [(7, 5), (4, 9), (1, 6), (8, 1)]:
         layer = random_dense(rng, *shape)
-        before = snapshot(layer)
+        before = snapshot_of(layer)
         w = before[0].astype(np.float64)
         magnitude = np.sqrt(w**2).sum(axis=0)
         variance = (w**2).mean(axis=0) - w.mean(axis=0) ** 2
         for method, expected in [("weight_magnitude", magnitude), ("weight_variance", variance)]:
             got = compute_neuron_importance(layer, method=method)
             assert isinstance(got, np.ndarray), f"an array must come back, yours is a {type(got).__name__}"
-            assert is_close(got, expected), f"{method} of weights {shape} must be {expected}, yours is {got}"
-        assert is_close(compute_neuron_importance(layer), magnitude), "the default method is weight_magnitude"
-        assert unchanged(layer, before), "computing the importance must leave the layer as it was, yours changed it"
-    layer = make_dense(np.ones((3, 60)) * np.arange(1, 61))
+            assert agrees_with(got, expected), f"{method} of weights {shape} must be {expected}, yours is {got}"
+        assert agrees_with(compute_neuron_importance(layer), magnitude), "the default method is weight_magnitude"
+        assert is_as_before(layer, before), "computing the importance must leave the layer as it was, yours changed it"
+    layer = dense_holding(np.ones((3, 60)) * np.arange(1, 61))
     got = compute_neuron_importance(layer, "random")
     assert np.shape(got) == (60,), f"random importance must have shape (60,), yours has {np.shape(got)}"
     assert np.all(np.isfinite(got)), "random importance must be finite, yours is not"
@@ -2627,8 +2627,8 @@ def prune_layer_neurons(layer, keep_ratio=0.7, importance_method="weight_magnitu
 def test_structured_pruning_comprehensive():
     """Half of four neurons go: a smaller layer with the two most important ones, in their order."""
     weights = np.array([[0.1, 2.0, -1.0, -4.0], [0.2, -3.0, 0.5, 5.0], [0.3, 0.0, 1.0, 0.0]], dtype=np.float32)
-    pruned, _ = returned_pair(prune_layer_neurons(make_dense(weights, bias=[10.0, 20.0, 30.0, 40.0]), 0.5), Dense)
-    got, bias = pruned.weights.data, bias_of(pruned)
+    pruned, _ = returned_pair(prune_layer_neurons(dense_holding(weights, bias=[10.0, 20.0, 30.0, 40.0]), 0.5), Dense)
+    got, bias = pruned.weights.data, bias_array(pruned)
     assert got.shape == (3, 2), (
         f"2 of 4 neurons with 3 inputs each must leave weights of shape (3, 2), yours have {got.shape}: "
         "a neuron is a column, and removing it makes the array smaller"
@@ -2663,7 +2663,7 @@ def test_structured_pruning_comprehensive_kept_neurons():
             f"keep_ratio={ratio}, {method}: the columns {expected} must stay, in this order and unchanged, yours are "
             "others"
         )
-        assert np.array_equal(bias_of(pruned), bias[expected]), (
+        assert np.array_equal(bias_array(pruned), bias[expected]), (
             f"keep_ratio={ratio}, {method}: the bias must be that of the neurons {expected}, yours is another"
         )
     ### END HIDDEN TESTS
@@ -2748,7 +2748,7 @@ def test_structured_pruning_comprehensive_original_kept():
     rng = check_rng(55)
     for ratio, use_bias in [(0.5, True), (1.0, True), (0.5, False), (1.0, False)]:
         layer = random_dense(rng, 5, 6, use_bias)
-        before = snapshot(layer)
+        before = snapshot_of(layer)
         pruned, _ = returned_pair(prune_layer_neurons(layer, ratio), Dense)
         assert pruned is not layer, f"keep_ratio={ratio}: a new layer must come back, yours is the given one"
         assert isinstance(pruned, Dense), f"a Dense must come back, yours is a {type(pruned).__name__}"
@@ -2761,7 +2761,7 @@ def test_structured_pruning_comprehensive_original_kept():
             pruned.bias.data[...] = 0
         sizes = layer.input_size, layer.output_size
         assert sizes == (5, 6), f"the given layer must stay a Dense(5, 6), yours became a Dense{sizes}"
-        assert unchanged(layer, before), "the given layer must stay as it was, yours is changed (copy the weights)"
+        assert is_as_before(layer, before), "the given layer must stay as it was, yours is changed (copy the weights)"
     ### END HIDDEN TESTS
 
 
@@ -2775,7 +2775,7 @@ def test_structured_pruning_comprehensive_bad_arguments():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(56)
     layer = random_dense(rng, 4, 5)
-    before = snapshot(layer)
+    before = snapshot_of(layer)
     for ratio in (0, 0.0, -0.5, 1.2, math.nan, math.inf):
         assert raises_value_error(prune_layer_neurons, layer, ratio), (
             f"keep_ratio={ratio} is not in (0, 1] and must raise ValueError, yours took it"
@@ -2787,7 +2787,7 @@ def test_structured_pruning_comprehensive_bad_arguments():
         assert raises_value_error(compute_neuron_importance, layer, method), (
             f"method={method!r} is unknown and must raise ValueError, your compute_neuron_importance took it"
         )
-    assert unchanged(layer, before), "a bad argument must leave the layer as it was, yours changed it"
+    assert is_as_before(layer, before), "a bad argument must leave the layer as it was, yours changed it"
     for value in (math.nan, math.inf, -math.inf):
         layer = random_dense(rng, 4, 5)
         layer.weights.data[1, rng.integers(5)] = value
@@ -2871,7 +2871,7 @@ def test_structured_pruning_comprehensive_model_layers():
         model = Sequential([Tanh(), first, ReLU(), Sigmoid(), second, third, Tanh(), last, Softmax()])
         indices = (1, 4, 5, 7)
         second.weights.data[rng.permutation(8)[:4]] *= 4
-        given = {i: (model.layers[i].weights.data.copy(), copy.copy(bias_of(model.layers[i]))) for i in indices}
+        given = {i: (model.layers[i].weights.data.copy(), copy.copy(bias_array(model.layers[i]))) for i in indices}
         kinds = [type(layer).__name__ for layer in model.layers]
         x = rng.standard_normal((3, 4))
         pruned, _ = returned_pair(prune_model_neurons(model, ratio, importance_method=method), Sequential)
@@ -2893,7 +2893,7 @@ def test_structured_pruning_comprehensive_model_layers():
             )
             assert (layer.bias is None) == (bias is None), f"layer {i} must have a bias only where the given one has"
             if bias is not None:
-                right = np.array_equal(bias_of(layer), bias[columns])
+                right = np.array_equal(bias_array(layer), bias[columns])
                 assert right, f"keep_ratio={ratio}: layer {i} must hold the bias of the neurons {columns}"
             rows = columns
         shape = outputs_of(pruned, x).shape
@@ -2905,7 +2905,7 @@ def test_structured_pruning_comprehensive_model_layers():
     single = Sequential([random_dense(rng, 3, 4), ReLU()])
     expected = single(np.ones((1, 3))).data
     pruned, _ = returned_pair(prune_model_neurons(single, 0.5), Sequential)
-    assert is_close(outputs_of(pruned, np.ones((1, 3))), expected), (
+    assert agrees_with(outputs_of(pruned, np.ones((1, 3))), expected), (
         "a model of one Dense has only outputs to lose and must compute what it did, yours does not"
     )
     ### END HIDDEN TESTS
@@ -2936,7 +2936,7 @@ def test_structured_pruning_comprehensive_model_silent_neurons():
             f"half of 8 neurons must go, yours leaves weights {dense_at(pruned, 0).weights.data.shape}"
         )
         got = outputs_of(pruned, x)
-        assert is_close(got, expected, atol=1e-5), (
+        assert agrees_with(got, expected, atol=1e-5), (
             f"the removed neurons sent nothing on ({activation.__name__}), so the outputs must stay as they were; "
             f"the first were {expected[0]}, yours are {got[0]}"
         )
@@ -2956,7 +2956,7 @@ def test_structured_pruning_comprehensive_model_report():
         model = Sequential([random_dense(rng, 4, 8), ReLU(), random_dense(rng, 8, 6, False), random_dense(rng, 6, 3)])
         given = {i: model.layers[i].weights.data.copy() for i in (0, 2)}
         pruned, info = returned_pair(prune_model_neurons(model, 0.55, method), Sequential)
-        new_params = sum(array.size for array in snapshot(pruned))
+        new_params = sum(array.size for array in snapshot_of(pruned))
         expected = {
             "original_params": 109,
             "new_params": new_params,
@@ -3005,7 +3005,7 @@ def test_structured_pruning_comprehensive_model_arguments():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(512)
     model = Sequential([random_dense(rng, 4, 5), ReLU(), random_dense(rng, 5, 4, False), random_dense(rng, 4, 2)])
-    layers, before = list(model.layers), snapshot(model)
+    layers, before = list(model.layers), snapshot_of(model)
     for ratio in (0.5, 1.0):
         pruned, _ = returned_pair(prune_model_neurons(model, ratio), Sequential)
         assert pruned is not model, f"keep_ratio={ratio}: a new model must come back, yours is the given one"
@@ -3015,7 +3015,7 @@ def test_structured_pruning_comprehensive_model_arguments():
             layer.weights.data[...] = 0
         same = len(model.layers) == 4 and all(a is b for a, b in zip(model.layers, layers, strict=True))
         assert same, f"keep_ratio={ratio}: the given model must keep its layers, yours has others now"
-        assert unchanged(model, before), f"keep_ratio={ratio}: the given model must stay as it was, yours is changed"
+        assert is_as_before(model, before), f"keep_ratio={ratio}: the given model must stay as it was, yours is changed"
     single = Sequential([random_dense(rng, 3, 4)])
     pruned, _ = returned_pair(prune_model_neurons(single, 0.5), Sequential)
     same = dense_at(pruned, 0) is single.layers[0]
@@ -3028,7 +3028,7 @@ def test_structured_pruning_comprehensive_model_arguments():
         assert raises_value_error(prune_model_neurons, model, 0.5, method), (
             f"importance_method={method!r} is unknown and must raise ValueError, yours took it"
         )
-    assert unchanged(model, before), "a bad argument must leave the model as it was, yours changed it"
+    assert is_as_before(model, before), "a bad argument must leave the model as it was, yours changed it"
     for i, value in [(0, math.nan), (2, math.inf), (3, math.nan)]:
         weights = model.layers[i].weights.data
         good, weights[1, 1] = float(weights[1, 1]), value
@@ -3363,7 +3363,7 @@ def test_compression_integration_comprehensive_size():
             ("combined", stored(cut(narrow), narrow_biases, 8)),
         ]:
             got = report_numbers(report_field(results, name), "size_mb")
-            assert is_close(got, size / 1024**2), (
+            assert agrees_with(got, size / 1024**2), (
                 f"{name} of a model of sizes {sizes} ({sparse:.0%} of the first layer's weights at 0, the second "
                 f"layer without bias) must take {size} bytes, {size / 1024**2:.6f} MB, yours takes {got} MB"
             )
@@ -3380,7 +3380,7 @@ def test_compression_integration_comprehensive_ratios():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(63)
     weights = rng.permutation(np.linspace(0.5, 1, 164)) * rng.choice([-1, 1], 164)
-    results = compare_compression_techniques(Sequential([make_dense(weights.reshape(41, 4), np.zeros(4))]))
+    results = compare_compression_techniques(Sequential([dense_holding(weights.reshape(41, 4), np.zeros(4))]))
     # 164 weights and 4 biases in one layer, whose neurons are outputs; a bitmask takes 20.5, so 21 bytes.
     for name, size in [
         ("magnitude_pruning", 21 + 82 * 4 + 16),
@@ -3512,19 +3512,19 @@ def test_compression_integration_comprehensive_untouched():
     rng = check_rng(67)
     model = Sequential([random_dense(rng, 5, 8), ReLU(), random_dense(rng, 8, 3, False)])
     inputs, labels = rng.standard_normal((6, 5)).astype(np.float32), rng.integers(3, size=6)
-    layers, before = list(model.layers), snapshot(model)
+    layers, before = list(model.layers), snapshot_of(model)
     copies = inputs.copy(), labels.copy()
     results = compare_compression_techniques(model, inputs=inputs, labels=labels)
     report_field(results, "combined")
     same = len(model.layers) == 3 and all(a is b for a, b in zip(model.layers, layers, strict=True))
     assert same, "the given model must keep its layers, yours has others now"
-    assert unchanged(model, before), "the given model must stay as it was, yours has other weights now: compress copies"
+    assert is_as_before(model, before), "the given model must stay as it was, yours has other weights now: compress copies"
     assert np.array_equal(inputs, copies[0]), "the inputs must stay as they were, yours are changed"
     assert np.array_equal(labels, copies[1]), "the labels must stay as they were, yours are changed"
     model.layers[2].weights.data[1, 1] = math.nan
-    before = snapshot(model)
+    before = snapshot_of(model)
     assert raises_value_error(compare_compression_techniques, model), "a weight that is NaN must raise ValueError"
-    assert unchanged(model, before), "a weight that is NaN must leave the model as it was, yours changed it"
+    assert is_as_before(model, before), "a weight that is NaN must leave the model as it was, yours changed it"
     ### END HIDDEN TESTS
 
 
