@@ -52,8 +52,9 @@ class Channel:
         self._sandbox = sandbox
         self._limits = sandbox.limits
         self._deadline = deadline or time.monotonic() + self._limits.submission_seconds
-        self._stream: socket.socket | None = None
+        self._stream: _Stream | None = None
         self._cells: list[str] = []
+        self.cpu_seconds = 0.0
 
     def close(self) -> None:
         self.lose()
@@ -66,14 +67,17 @@ class Channel:
         self.rebuild()
         failure: CallFailed | None = None
         try:
-            answer = self.request(encode("cell", source), self._limits.cell_seconds)
+            answer = self.request(
+                codec.Encoder().message("cell", source), self._limits.cell_seconds
+            )
         except TimedOut as timeout:
             failure, answer = timeout, timeout.answer or b""
         except ProcessEnded as ending:
             return CellResult([], False, ending)
         try:
-            kind, outputs, complete = codec.Decoder(answer, number=False).value()
-            if kind != "cell" or not isinstance(outputs, list):
+            decoder = codec.Decoder(answer, number=False)
+            outputs, complete = decoder.value(), decoder.value()
+            if not isinstance(outputs, list):
                 raise codec.CodecError("not the answer to a cell")
         except (codec.CodecError, ValueError, TypeError):
             return CellResult([], False, failure or ProcessEnded(self.lose()))
@@ -85,14 +89,14 @@ class Channel:
         """Make sure that there is a process, in the state that the cells so far led to."""
         if self._stream is not None:
             return
-        self._stream = self._sandbox.fork()
+        self._stream = _Stream(self._sandbox.fork())
         for source in list(self._cells):
             try:
-                self.request(encode("cell", source), self._limits.cell_seconds)
+                self.request(codec.Encoder().message("cell", source), self._limits.cell_seconds)
             except CallFailed:  # it ran before, and does not now
                 self._cells.remove(source)
                 if self._stream is None:
-                    self._stream = self._sandbox.fork()
+                    self._stream = _Stream(self._sandbox.fork())
 
     def request(self, message: bytes, seconds: float, since: float | None = None) -> bytes:
         """Send a request and wait for its answer, for so many seconds since the given time.
@@ -105,8 +109,8 @@ class Channel:
         begun = since or time.monotonic()
         end = min(begun + seconds, self._deadline)
         try:
-            _send(self._stream, message, end)
-            return _receive(self._stream, end)
+            self._stream.send(message, end)
+            return self._stream.receive(end)
         except TimeoutError:
             answer = self._stop()
             if end == self._deadline:
@@ -122,7 +126,7 @@ class Channel:
         assert self._stream is not None
         self._sandbox.interrupt()
         try:
-            return _receive(self._stream, time.monotonic() + self._limits.grace_seconds)
+            return self._stream.receive(time.monotonic() + self._limits.grace_seconds)
         except (TimeoutError, EOFError, OSError, codec.CodecError):
             self.lose()
             return None
@@ -134,6 +138,7 @@ class Channel:
         self._stream.close()
         self._stream = None
         ending = self._sandbox.end()
+        self.cpu_seconds += ending.cpu_seconds
         limits = self._limits
         if ending.killed_for == "memory":
             return f"it needed more than {limits.memory_mb} MB of memory"
@@ -146,31 +151,56 @@ class Channel:
         return f"it ended Python (exit code {ending.status})"
 
 
-def encode(*parts: object) -> bytes:
-    """A request that holds no node of a check's."""
-    encoder = codec.Encoder()
-    encoder.value(parts)
-    return encoder.message()
+class _Stream:
+    """Frames over a socket, by a deadline. A read wakes up now and then to look at the time."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        seconds, microseconds = 0, 50_000
+        patience = struct.pack("ll", seconds, microseconds)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+        self._socket = connected
+        self._rest = b""
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, message: bytes, end: float) -> None:
+        """Raises TimeoutError, OSError."""
+        data = memoryview(_LENGTH.pack(len(message)) + message)
+        while data:
+            try:
+                data = data[self._socket.send(data) :]
+            except BlockingIOError:
+                _look_at_the_time(end)
+
+    def receive(self, end: float) -> bytes:
+        """Raises TimeoutError, EOFError, OSError, CodecError."""
+        data = self._read(_LENGTH.size, self._rest, end)
+        (length,) = _LENGTH.unpack_from(data)
+        if length > codec.MAX_BYTES + 2**20:
+            raise codec.CodecError("an answer beyond the bounds")
+        whole = _LENGTH.size + length
+        data = self._read(whole, data, end)
+        self._rest = data[whole:]
+        return data[_LENGTH.size : whole]
+
+    def _read(self, count: int, begun: bytes, end: float) -> bytes:
+        if len(begun) >= count:
+            return begun
+        pieces, size = [begun], len(begun)
+        while size < count:
+            try:
+                pieces.append(self._socket.recv(max(count - size, 2**16)))
+            except BlockingIOError:
+                _look_at_the_time(end)
+                continue
+            if not pieces[-1]:
+                raise EOFError
+            size += len(pieces[-1])
+        return b"".join(pieces)
 
 
-def _send(stream: socket.socket, message: bytes, end: float) -> None:
-    stream.settimeout(max(end - time.monotonic(), 0.001))
-    stream.sendall(_LENGTH.pack(len(message)) + message)
-
-
-def _receive(stream: socket.socket, end: float) -> bytes:
-    (length,) = _LENGTH.unpack(_read(stream, _LENGTH.size, end))
-    if length > codec.MAX_BYTES + 2**20:
-        raise codec.CodecError("an answer beyond the bounds")
-    return _read(stream, length, end)
-
-
-def _read(stream: socket.socket, count: int, end: float) -> bytes:
-    pieces = bytearray()
-    while len(pieces) < count:
-        stream.settimeout(max(end - time.monotonic(), 0.001))
-        piece = stream.recv(min(count - len(pieces), 2**20))
-        if not piece:
-            raise EOFError
-        pieces += piece
-    return bytes(pieces)
+def _look_at_the_time(end: float) -> None:
+    if time.monotonic() > end:
+        raise TimeoutError

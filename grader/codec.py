@@ -1,11 +1,16 @@
 """How values cross the wall: explicit, bounded, versioned bytes; never pickle, never code.
 
 The examiner sends arguments over, the submission's process sends results back. A message is a
-version byte, then values, each a one-byte tag and its content. What may be changed in place (lists,
-dicts, sets, arrays, tensors, layers, models) is a *node*: the message that sends it first numbers
-it, and from then on both sides mean the same object by that number. So a reply can say "this is the
-layer you gave me" and list the new contents of what was changed. A reply does not number its own
-objects: all it contains is a tree, which keeps its size honest.
+version byte and the length of its outline; the outline, which is JSON; and raw bytes. In the
+outline, numbers, text, true, false and null stand for themselves. Everything else is a list that
+begins with a tag: `["D", key, value, ...]` is a dict, `["a", dtype, writeable, offset, *shape]` an
+array whose numbers are among the raw bytes.
+
+What may be changed in place (lists, dicts, sets, arrays, tensors, layers, models) is a *node*: the
+message that sends it first numbers it, and from then on both sides mean the same object by that
+number. So a reply can say "this is the layer you gave me" and list the new contents of what was
+changed. A reply does not number its own objects: all it contains is a tree, which keeps its size
+honest.
 
 Known types only: None, bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict,
 arrays and scalars of NumPy's numeric types, tinytorch's `Tensor`, `Dense`, activations and
@@ -17,8 +22,11 @@ This file is bound into the sandbox and imported on both sides.
 
 from __future__ import annotations
 
+import json
+import operator
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,25 +34,23 @@ import numpy as np
 from tinytorch.core.activations import ReLU, Sigmoid, Softmax, Tanh
 from tinytorch.core.layers import Dense
 from tinytorch.core.networks import Sequential
-from tinytorch.core.tensor import Tensor
+from tinytorch.core.tensor import Tensor, result
 
 VERSION = 1
-MAX_BYTES = 64 * 2**20  # of one message
+MAX_BYTES = 64 * 2**20  # of the raw bytes
+MAX_OUTLINE = 4 * 2**20  # of the JSON
 MAX_ITEMS = 200_000  # values in one message
 MAX_DEPTH = 60
-MAX_INT_BYTES = 128
+MAX_INT = 2**1000
 MAX_SIDE = 2**31  # of an array
 
-_OPAQUE = ord("O")
-_DTYPES = [
-    np.dtype(c)
-    for c in ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16"]
-]
+_START = struct.Struct("<BI")
+_JSON_ENCODER = json.JSONEncoder(check_circular=False, separators=(",", ":"))
+_JSON_DECODER = json.JSONDecoder()
+_DTYPES = [np.dtype(np.bool_), *map(np.dtype, ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"))]
+_DTYPES += map(np.dtype, ("f2", "f4", "f8", "c8", "c16"))
 _DTYPE_CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
 _ACTIVATIONS: tuple[type, ...] = (ReLU, Sigmoid, Tanh, Softmax)
-
-_U8, _U32, _F64 = struct.Struct("<B"), struct.Struct("<I"), struct.Struct("<d")
-_C128, _ARRAY = struct.Struct("<dd"), struct.Struct("<BBB")
 
 
 class CodecError(Exception):
@@ -117,182 +123,158 @@ class Encoder:
         self._numbers = {id(node): i for i, node in enumerate(self.nodes)}
         self._number = number
         self._reference = reference
-        self._out = bytearray(_U8.pack(VERSION))
+        self._raw: list[bytes] = []
+        self._size = 0
         self._depth = 0
         self._items = 0
 
-    def message(self) -> bytes:
-        return bytes(self._out)
-
-    def value(self, value: object) -> None:
-        """Write any value. Raises TooLargeError beyond the bounds."""
-        self._items += 1
-        if self._items > MAX_ITEMS or len(self._out) > MAX_BYTES:
+    def message(self, *outlines: object) -> bytes:
+        """The message of these values, by their outlines. Raises TooLargeError."""
+        outline = _JSON_ENCODER.encode(outlines)
+        if len(outline) > MAX_OUTLINE or self._size > MAX_BYTES:
             raise TooLargeError("the value is too large to be checked")
-        write = _WRITERS.get(type(value))
-        if write is None:
-            self._foreign(value)
-        elif type(value) in _NODE_TYPES:
-            self._node(value, write)
-        else:
-            write(self, value)
+        return b"".join((_START.pack(VERSION, len(outline)), outline.encode(), *self._raw))
 
-    def contents(self, node: object) -> None:
-        """Write what a node holds, even if the other side knows it by number."""
-        self._compound(_writer(node), node)
-
-    def _node(self, node: object, write: Callable[[Encoder, Any], None]) -> None:
-        number = self._numbers.get(id(node))
+    def outline(self, value: object) -> Any:
+        """A value as JSON can write it; its raw bytes are kept aside. Raises TooLargeError."""
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        number = self._numbers.get(id(value))
         if number is not None:
-            self._out += b"r" + _U32.pack(number)
-            return
-        if self._number:
-            self._numbers[id(node)] = len(self.nodes)
-            self.nodes.append(node)
-        start = len(self._out)
-        self._compound(write, node)
-        if self._number and self._out[start] == _OPAQUE:  # an array of objects: the other side
-            del self._numbers[id(self.nodes.pop())]  # counts no node for it
+            return ["r", number]
+        write = _WRITERS.get(kind)
+        if write is None:
+            return self._foreign(value)
+        if kind not in _NODE_TYPES:
+            return write(self, value)
+        return self._node(value, write)
 
-    def _compound(self, write: Callable[[Encoder, Any], None], node: object) -> None:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise TooLargeError("the value is nested too deeply to be checked")
-        start = len(self._out)
+    def contents(self, node: object) -> Any:
+        """The outline of what a node holds, even if the other side knows it by number."""
+        write = _WRITERS.get(type(node)) or _writer(type(node))
+        return self._compound(write, node)
+
+    def snapshot(self, node: object) -> Any:
+        """What a node holds, to be compared with what it holds later."""
+        start, size = len(self._raw), self._size
+        self._size = 0  # so that offsets do not depend on what was written before
+        outline = self.contents(node)
+        raw = self._raw[start:]
+        del self._raw[start:]
+        self._size = size
+        return outline, raw
+
+    def _node(self, node: object, write: Callable[[Encoder, Any], Any]) -> Any:
+        if not self._number:
+            return self._compound(write, node)
+        self._numbers[id(node)] = len(self.nodes)
+        self.nodes.append(node)
+        outline = self._compound(write, node)
+        if outline[0] == "O":  # an array of objects: the other side counts no node for it
+            del self._numbers[id(self.nodes.pop())]
+        return outline
+
+    def _compound(self, write: Callable[[Encoder, Any], Any], node: object) -> Any:
         try:
-            write(self, node)
-        except (AttributeError, TypeError, ValueError, struct.error):  # a layer taken to pieces
-            del self._out[start:]
-            self._opaque(type(node).__name__)
-        self._depth -= 1
+            return write(self, node)
+        except (AttributeError, TypeError, ValueError, KeyError):  # a layer taken to pieces
+            return _opaque(node)
 
-    def _foreign(self, value: object) -> None:
+    def _foreign(self, value: object) -> Any:
         handle = self._reference(value) if self._reference else None
         if handle is not None:
-            self._out += b"h"
-            self._bytes(handle.class_name.encode())
-            self._out += _U32.pack(handle.number)
-            return
-        for base in type.mro(type(value)):
-            if base in _WRITERS:
-                if base in _NODE_TYPES:
-                    self._node(value, _WRITERS[base])
-                else:
-                    _WRITERS[base](self, value)
-                return
-        self._opaque(type(value).__name__)
-
-    def _opaque(self, kind: str) -> None:
-        self._out += b"O"
-        self._bytes(kind.encode("utf-8", "replace")[:100])
-
-    def _bytes(self, data: bytes) -> None:
-        self._out += _U32.pack(len(data))
-        self._out += data
+            return ["h", *handle]
+        base = next((base for base in type.mro(type(value)) if base in _BASES), object)
+        if base is object:
+            return _opaque(value)
+        if base in _PLAIN:
+            return _BASES[base](value)
+        number = self._numbers.get(id(value))
+        if number is not None:
+            return ["r", number]
+        if base in _NODE_TYPES:
+            return self._node(value, _WRITERS[base])
+        return self._compound(_WRITERS[base], value)
 
     # --- one writer for each type ------------------------------------------------------------
 
-    def _none(self, _: None) -> None:
-        self._out += b"N"
+    def _int(self, value: int) -> Any:
+        return value if -MAX_INT < value < MAX_INT else _opaque(value)
 
-    def _bool(self, value: bool) -> None:
-        self._out += b"T" if value else b"F"
+    def _complex(self, value: complex) -> Any:
+        return ["j", value.real, value.imag]
 
-    def _int(self, value: int) -> None:
-        size = int.bit_length(value) // 8 + 1
-        if size > MAX_INT_BYTES:
-            self._opaque("int, with more than 300 digits")
-            return
-        self._out += b"i" + _U8.pack(size) + int.to_bytes(value, size, "little", signed=True)
+    def _bytes(self, value: bytes) -> Any:
+        return ["b", self._place(bytes(value)), len(value)]
 
-    def _float(self, value: float) -> None:
-        self._out += b"d" + _F64.pack(value)
+    def _list(self, value: list[object]) -> Any:
+        return self._sequence("l", list.__iter__(value))
 
-    def _complex(self, value: complex) -> None:
-        self._out += b"j" + _C128.pack(value.real, value.imag)
+    def _tuple(self, value: tuple[object, ...]) -> Any:
+        return self._sequence("t", tuple.__iter__(value))
 
-    def _str(self, value: str) -> None:
-        self._out += b"s"
-        self._bytes(str.encode(value, "utf-8", "replace"))
+    def _set(self, value: set[object]) -> Any:
+        return self._sequence("S", set.__iter__(value))
 
-    def _raw(self, value: bytes) -> None:
-        self._out += b"b"
-        self._bytes(value)
+    def _frozenset(self, value: frozenset[object]) -> Any:
+        return self._sequence("Z", frozenset.__iter__(value))
 
-    def _list(self, value: list[object]) -> None:
-        self._sequence(b"l", list.__iter__(value), list.__len__(value))
+    def _dict(self, value: dict[object, object]) -> Any:
+        return self._sequence("D", chain.from_iterable(dict.items(value)))
 
-    def _tuple(self, value: tuple[object, ...]) -> None:
+    def _sequence(self, tag: str, items: Iterable[object]) -> Any:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise TooLargeError("the value is nested too deeply to be checked")
-        self._sequence(b"t", tuple.__iter__(value), tuple.__len__(value))
+        outline: list[Any] = [tag]
+        outline += [item if type(item) in _PLAIN else self.outline(item) for item in items]
         self._depth -= 1
-
-    def _set(self, value: set[object]) -> None:
-        self._sequence(b"S", set.__iter__(value), set.__len__(value))
-
-    def _frozenset(self, value: frozenset[object]) -> None:
-        self._sequence(b"Z", frozenset.__iter__(value), frozenset.__len__(value))
-
-    def _sequence(self, tag: bytes, items: Any, count: int) -> None:
-        self._out += tag + _U32.pack(count)
-        for item in items:
-            self.value(item)
-
-    def _dict(self, value: dict[object, object]) -> None:
-        self._out += b"D" + _U32.pack(dict.__len__(value))
-        for key, item in dict.items(value):
-            self.value(key)
-            self.value(item)
-
-    def _array(self, value: np.ndarray[Any, Any]) -> None:
-        array = np.asarray(value)
-        code = _DTYPE_CODES.get(array.dtype.newbyteorder("="))
-        if code is None:
-            raise TypeError(f"an array of {array.dtype.name}")
-        if len(self._out) + array.nbytes > MAX_BYTES:
+        self._items += len(outline)
+        if self._items > MAX_ITEMS:
             raise TooLargeError("the value is too large to be checked")
-        self._out += b"a" + _ARRAY.pack(code, array.flags.writeable, array.ndim)
-        self._out += struct.pack(f"<{array.ndim}q", *array.shape)
-        self._out += array.astype(_DTYPES[code], copy=False).tobytes()
+        return outline
 
-    def _scalar(self, value: np.generic) -> None:
-        code = _DTYPE_CODES[value.dtype]
-        self._out += b"n" + _U8.pack(code) + value.tobytes()
+    def _array(self, value: np.ndarray[Any, Any]) -> Any:
+        code = _DTYPE_CODES.get(value.dtype)
+        if code is None:  # another byte order, the same values; of other kinds there are no codes
+            code = _DTYPE_CODES[value.dtype.newbyteorder("=")]
+            value = value.astype(_DTYPES[code])
+        if self._size + value.nbytes > MAX_BYTES:
+            raise TooLargeError("the value is too large to be checked")
+        return ["a", code, value.flags.writeable, self._place(value.tobytes()), *value.shape]
 
-    def _tensor(self, value: Tensor) -> None:
-        self._out += b"X" + (b"T" if value.requires_grad else b"F")
-        self._array(value.data)
-        self._array_or_none(value.grad)
+    def _place(self, data: bytes) -> int:
+        """Keep raw bytes for the end of the message; where they will begin."""
+        self._raw.append(data)
+        self._size += len(data)
+        return self._size - len(data)
 
-    def _dense(self, value: Dense) -> None:
-        self._out += b"Y" + struct.pack("<qq", value.input_size, value.output_size)
-        self._array(value.weights.data)
-        self._array_or_none(None if value.bias is None else value.bias.data)
+    def _scalar(self, value: np.generic) -> Any:
+        plain = value.item()
+        return ["n", _DTYPE_CODES[value.dtype], *_complex_parts(plain)]
 
-    def _array_or_none(self, array: np.ndarray[Any, Any] | None) -> None:
-        if array is None:
-            self._none(None)
-        else:
-            self._array(array)
+    def _tensor(self, value: Tensor) -> Any:
+        grad = None if value.grad is None else self._array(value.grad)
+        return ["X", value.requires_grad, self._array(value.data), grad]
 
-    def _activation(self, value: object) -> None:
-        kind = next(i for i, cls in enumerate(_ACTIVATIONS) if isinstance(value, cls))
-        self._out += b"A" + _U8.pack(kind)
+    def _dense(self, value: Dense) -> Any:
+        bias = None if value.bias is None else self._array(value.bias.data)
+        sizes = operator.index(value.input_size), operator.index(value.output_size)
+        return ["Y", *sizes, self._array(value.weights.data), bias]
 
-    def _sequential(self, value: Sequential) -> None:
-        self._sequence(b"Q", iter(value.layers), len(value.layers))
+    def _activation(self, value: object) -> Any:
+        return ["A", next(i for i, cls in enumerate(_ACTIVATIONS) if isinstance(value, cls))]
+
+    def _sequential(self, value: Sequential) -> Any:
+        return self._sequence("Q", value.layers)
 
 
-_WRITERS: dict[type, Callable[[Encoder, Any], None]] = {
-    type(None): Encoder._none,
-    bool: Encoder._bool,
+_PLAIN = frozenset({type(None), bool, float, str})
+_WRITERS: dict[type, Callable[[Encoder, Any], Any]] = {
     int: Encoder._int,
-    float: Encoder._float,
     complex: Encoder._complex,
-    str: Encoder._str,
-    bytes: Encoder._raw,
+    bytes: Encoder._bytes,
     list: Encoder._list,
     tuple: Encoder._tuple,
     set: Encoder._set,
@@ -306,10 +288,23 @@ _WRITERS: dict[type, Callable[[Encoder, Any], None]] = {
     **{dtype.type: Encoder._scalar for dtype in _DTYPES},
 }
 _NODE_TYPES = frozenset({list, set, dict, np.ndarray, Tensor, Dense, Sequential, *_ACTIVATIONS})
+_BASES: dict[type, Callable[[Any], Any]] = {
+    **dict.fromkeys(_WRITERS, lambda value: value),
+    float: float.__float__,
+    str: str.__str__,
+}
 
 
-def _writer(value: object) -> Callable[[Encoder, Any], None]:
-    return next(_WRITERS[base] for base in type.mro(type(value)) if base in _WRITERS)
+def _writer(kind: type) -> Callable[[Encoder, Any], Any]:
+    return next(_WRITERS[base] for base in type.mro(kind) if base in _WRITERS)
+
+
+def _opaque(value: object) -> Any:
+    return ["O", type(value).__name__[:100]]
+
+
+def _complex_parts(number: Any) -> tuple[Any, ...]:
+    return (number.real, number.imag) if isinstance(number, complex) else (number,)
 
 
 class Decoder:
@@ -317,7 +312,7 @@ class Decoder:
 
     given, number: as for `Encoder`; the two ends of a message agree on them.
     reference: gives the object that stands for a `Handle`.
-    Every method raises CodecError for bytes that are not what it reads.
+    All methods raise CodecError for bytes that are not what they read.
     """
 
     def __init__(
@@ -330,65 +325,73 @@ class Decoder:
         self.nodes: list[object] = list(given)
         self._number = number
         self._reference = reference
-        self._data = message
-        self._at = 0
         self._depth = 0
         self._items = 0
-        if len(message) > MAX_BYTES * 2 or self._take(1) != _U8.pack(VERSION):
+        if len(message) < _START.size or len(message) > MAX_BYTES + MAX_OUTLINE + _START.size:
+            raise CodecError("not a message of a possible size")
+        version, length = _START.unpack_from(message)
+        if version != VERSION or length > MAX_OUTLINE:
             raise CodecError("not a message of this version")
-
-    def end(self) -> None:
-        if self._at != len(self._data):
-            raise CodecError("bytes after the end of the message")
+        self._data = message
+        self._raw: int = _START.size + length
+        try:
+            text = message[_START.size : self._raw].decode("ascii")
+            values, end = _JSON_DECODER.raw_decode(text)
+        except (ValueError, RecursionError) as error:
+            raise CodecError("the outline is not JSON") from error
+        if type(values) is not list or end != len(text):
+            raise CodecError("the outline is not one list")
+        self._values: list[Any] = values[::-1]
 
     def value(self) -> Any:
-        self._items += 1
-        if self._items > MAX_ITEMS:
-            raise CodecError("too many values in one message")
-        tag = self._take(1)
-        read = _READERS.get(tag)
-        if read is None:
-            raise CodecError(f"unknown tag {tag!r}")
-        self._depth += 1
-        if self._depth > MAX_DEPTH + 1:
-            raise CodecError("nested too deeply")
-        value = read(self)
-        self._depth -= 1
-        return value
+        """The next value of the message."""
+        if not self._values:
+            raise CodecError("the message has no more values")
+        return self._read(self._values.pop())
 
     def update(self, node: object) -> None:
-        """Read the contents of a node and give them to `node`, in place where the shape allows."""
-        numbering, self._number = self._number, False
-        new = self.value()
-        self._number = numbering
+        """Read the contents of a node and give them to `node`, in place where the shape allows.
+
+        Raises UnreadableError where the object does not take them.
+        """
+        new, kind = self.value(), type(node).__name__
         if isinstance(new, Opaque):
-            raise UnreadableError(
-                f"your code left its argument (a {type(node).__name__}) in a state that cannot be "
-                "read any more"
-            )
+            raise UnreadableError(f"it left its argument (a {kind}) in a state nobody can read")
         if type(new) is not type(node):
-            raise CodecError(f"contents of a {type(new).__name__} for a {type(node).__name__}")
+            raise CodecError(f"contents of a {type(new).__name__} for a {kind}")
         try:
             _TRANSFERS.get(type(node), _nothing)(node, new)
         except (ValueError, TypeError) as error:
             raise UnreadableError(
-                f"your code left its argument (a {type(node).__name__}) in a state that it "
-                f"does not allow: {error}"
+                f"it left its argument (a {kind}) in a bad state: {error}"
             ) from error
 
-    def _take(self, count: int) -> bytes:
-        end = self._at + count
-        piece = self._data[self._at : end]
-        if len(piece) != count:
-            raise CodecError("the message is cut short")
-        self._at = end
-        return piece
+    def left(self) -> int:
+        """How many values are still to come."""
+        return len(self._values)
 
-    def _count(self) -> int:
-        count: int = _U32.unpack(self._take(4))[0]
-        if count > len(self._data) - self._at:  # each item takes at least one byte
-            raise CodecError("a count beyond the end of the message")
-        return count
+    def end(self) -> None:
+        if self._values:
+            raise CodecError("values after the end of the message")
+
+    def _read(self, outline: Any) -> Any:
+        """The value of an outline: itself where it is plain, else what its tag says."""
+        kind = type(outline)
+        if kind is not list:
+            if kind is int and not -MAX_INT < outline < MAX_INT:
+                raise CodecError("an integer beyond the bounds")
+            if kind is dict:
+                raise CodecError("an object in the outline")
+            return outline
+        try:
+            tag, *parts = outline
+            read = _READERS[tag]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CodecError("an unknown tag") from error
+        try:
+            return read(self, *parts)
+        except TypeError as error:  # another number of parts, or parts of another type
+            raise CodecError(f"the parts do not fit the tag {tag}") from error
 
     def _node(self, node: Any) -> Any:
         if self._number:
@@ -397,189 +400,163 @@ class Decoder:
 
     # --- one reader for each tag -------------------------------------------------------------
 
-    def _ref(self) -> object:
-        number = _U32.unpack(self._take(4))[0]
-        if number >= len(self.nodes):
+    def _ref(self, number: int) -> object:
+        if type(number) is not int or not 0 <= number < len(self.nodes):
             raise CodecError("a number that was never given")
         return self.nodes[number]
 
-    def _handle(self) -> object:
-        name = self._str()
-        number = _U32.unpack(self._take(4))[0]
-        if self._reference is None:
+    def _handle(self, name: str, number: int) -> object:
+        if self._reference is None or type(name) is not str or type(number) is not int:
             raise CodecError("a handle where none can be")
         return self._reference(Handle(name, number))
 
-    def _opaque(self) -> Opaque:
-        return Opaque(self._take(self._count()).decode("utf-8", "replace"))
+    def _opaque(self, kind: str) -> Opaque:
+        return Opaque(str(kind)[:100])
 
-    def _int(self) -> int:
-        size = self._take(1)[0]
-        if size > MAX_INT_BYTES:
-            raise CodecError("an integer beyond the bounds")
-        return int.from_bytes(self._take(size), "little", signed=True)
+    def _complex(self, real: float, imaginary: float) -> complex:
+        return complex(real, imaginary)
 
-    def _float(self) -> float:
-        value: float = _F64.unpack(self._take(8))[0]
-        return value
+    def _bytes(self, offset: int, size: int) -> bytes:
+        return self._data[self._span(offset, size) : self._raw + offset + size]
 
-    def _complex(self) -> complex:
-        return complex(*_C128.unpack(self._take(16)))
+    def _span(self, offset: int, size: int) -> int:
+        """Where so many raw bytes begin in the message."""
+        if type(offset) is not int or type(size) is not int or offset < 0 or size < 0:
+            raise CodecError("a place that cannot be one")
+        if self._raw + offset + size > len(self._data):
+            raise CodecError("the message is cut short")
+        return self._raw + offset
 
-    def _str(self) -> str:
-        try:
-            return self._take(self._count()).decode()
-        except UnicodeDecodeError as error:
-            raise CodecError("text that is not UTF-8") from error
+    def _many(self, parts: tuple[Any, ...]) -> list[Any]:
+        self._items += len(parts)
+        self._depth += 1
+        if self._items > MAX_ITEMS or self._depth > MAX_DEPTH:
+            raise CodecError("too many values, or nested too deeply")
+        values = [part if type(part) in _PLAIN else self._read(part) for part in parts]
+        self._depth -= 1
+        return values
 
-    def _raw(self) -> bytes:
-        return self._take(self._count())
-
-    def _list(self) -> list[Any]:
+    def _list(self, *parts: Any) -> list[Any]:
         items: list[Any] = self._node([])
-        items.extend(self.value() for _ in range(self._count()))
+        items.extend(self._many(parts))
         return items
 
-    def _tuple(self) -> tuple[Any, ...]:
-        return tuple([self.value() for _ in range(self._count())])
+    def _tuple(self, *parts: Any) -> tuple[Any, ...]:
+        return tuple(self._many(parts))
 
-    def _set(self) -> set[Any]:
+    def _set(self, *parts: Any) -> set[Any]:
         items: set[Any] = self._node(set())
-        items.update(self._hashable() for _ in range(self._count()))
+        items.update(self._many(parts))
         return items
 
-    def _frozenset(self) -> frozenset[Any]:
-        return frozenset([self._hashable() for _ in range(self._count())])
+    def _frozenset(self, *parts: Any) -> frozenset[Any]:
+        return frozenset(self._many(parts))
 
-    def _dict(self) -> dict[Any, Any]:
+    def _dict(self, *parts: Any) -> dict[Any, Any]:
         items: dict[Any, Any] = self._node({})
-        for _ in range(self._count()):
-            key = self._hashable()
-            items[key] = self.value()
+        values = self._many(parts)
+        if len(values) % 2:
+            raise CodecError("a key without a value")
+        items.update(zip(values[::2], values[1::2], strict=True))
         return items
 
-    def _hashable(self) -> Any:
-        value = self.value()
-        try:
-            hash(value)
-        except TypeError as error:
-            raise CodecError("a key that cannot be one") from error
-        return value
-
-    def _array(self) -> np.ndarray[Any, Any]:
-        code, writeable, ndim = _ARRAY.unpack(self._take(3))
-        if code >= len(_DTYPES) or ndim > 32:
-            raise CodecError("an array of unknown kind")
-        shape = struct.unpack(f"<{ndim}q", self._take(8 * ndim))
-        dtype, count = _DTYPES[code], 1
+    def _array(self, code: int, writeable: bool, offset: int, *shape: int) -> Any:
+        dtype, count = _dtype(code), 1
         for side in shape:
-            if not 0 <= side < MAX_SIDE:
+            if type(side) is not int or not 0 <= side < MAX_SIDE:
                 raise CodecError("an array with an impossible shape")
             count *= side
-        size = count * dtype.itemsize
-        if size > len(self._data) - self._at:
-            raise CodecError("an array beyond the end of the message")
+        start = self._span(offset, count * dtype.itemsize)
         try:
-            data = np.frombuffer(self._data, dtype if code else np.uint8, count, self._at)
+            data = np.frombuffer(self._data, dtype if code else np.uint8, count, start)
             array = data.reshape(shape)
         except ValueError as error:
             raise CodecError("an array with an impossible shape") from error
-        self._at += size
         array = array.copy() if code else array != 0  # a bool is one byte, 0 or anything else
         if not writeable:
             array.flags.writeable = False
         return array
 
-    def _array_node(self) -> np.ndarray[Any, Any]:
-        array: np.ndarray[Any, Any] = self._node(self._array())
-        return array
+    def _array_node(self, *parts: Any) -> Any:
+        return self._node(self._array(*parts))
 
-    def _scalar(self) -> np.generic:
-        code = self._take(1)[0]
-        if code >= len(_DTYPES):
-            raise CodecError("a number of unknown kind")
-        dtype = _DTYPES[code]
-        raw = self._take(dtype.itemsize)
-        scalar: np.generic = np.bool_(raw != b"\0") if code == 0 else np.frombuffer(raw, dtype)[0]
-        return scalar
+    def _scalar(self, code: int, real: Any, *imaginary: float) -> Any:
+        dtype = _dtype(code)
+        if type(real) not in {bool, int, float}:
+            raise CodecError("a number that is none")
+        try:
+            return dtype.type(complex(real, *imaginary) if imaginary else real)
+        except OverflowError as error:
+            raise CodecError("a number out of its type's range") from error
 
-    def _inner_array(self) -> np.ndarray[Any, Any]:
-        if self._take(1) != b"a":
+    def _inner_array(self, outline: Any) -> np.ndarray[Any, Any]:
+        if type(outline) is not list or len(outline) < 4 or outline[0] != "a":
             raise CodecError("a tensor without an array")
-        return self._array()
+        array: np.ndarray[Any, Any] = self._array(*outline[1:])
+        if array.dtype.kind not in "biuf":
+            raise CodecError("a tensor of complex numbers")
+        return array.astype(np.float32, copy=False)
 
-    def _inner_array_or_none(self) -> np.ndarray[Any, Any] | None:
-        tag = self._take(1)
-        if tag not in (b"a", b"N"):
-            raise CodecError("neither an array nor None")
-        return self._array() if tag == b"a" else None
-
-    def _tensor(self) -> Tensor:
-        requires_grad = self._take(1) == b"T"
-        data, grad = self._inner_array(), self._inner_array_or_none()
-        tensor = Tensor(_real(data), requires_grad=requires_grad)
-        tensor.grad = None if grad is None else _real(grad).astype(np.float32)
+    def _tensor(self, requires_grad: bool, data: Any, grad: Any) -> Tensor:
+        tensor = _tensor(self._inner_array(data), bool(requires_grad))
+        tensor.grad = None if grad is None else self._inner_array(grad)
         self._node(tensor)
         return tensor
 
-    def _dense(self) -> Dense | Opaque:
-        sizes = struct.unpack("<qq", self._take(16))
-        weights, bias = self._inner_array(), self._inner_array_or_none()
-        kinds = {array.dtype.kind for array in (weights, bias) if array is not None}
-        if weights.ndim != 2 or 0 in weights.shape or not kinds <= set("biuf"):
+    def _dense(self, inputs: int, outputs: int, weights: Any, bias: Any) -> Dense | Opaque:
+        weights = self._inner_array(weights)
+        bias = None if bias is None else self._inner_array(bias)
+        if weights.ndim != 2 or 0 in weights.shape:
             return Opaque(f"Dense, with weights of shape {weights.shape}")
         if bias is not None and bias.shape != weights.shape[1:]:
             return Opaque(f"Dense, with weights of shape {weights.shape} and bias {bias.shape}")
-        inputs, outputs = weights.shape
-        layer = Dense(inputs, outputs, bias is not None, rng=0)
-        layer.weights.data = weights
-        if bias is not None:
-            layer.bias = bias
-        layer.input_size, layer.output_size = sizes
+        layer = Dense.__new__(Dense)  # its __init__ would draw weights, in vain
+        layer.input_size, layer.output_size = operator.index(inputs), operator.index(outputs)
+        layer._weights = _tensor(weights, True)
+        layer._bias = None if bias is None else _tensor(bias, True)
         self._node(layer)
         return layer
 
-    def _activation(self) -> object:
-        kind = self._take(1)[0]
-        if kind >= len(_ACTIVATIONS):
+    def _activation(self, kind: int) -> object:
+        if type(kind) is not int or not 0 <= kind < len(_ACTIVATIONS):
             raise CodecError("an unknown activation")
         return self._node(_ACTIVATIONS[kind]())
 
-    def _sequential(self) -> Sequential:
+    def _sequential(self, *parts: Any) -> Sequential:
         model: Sequential = self._node(Sequential([]))
-        model.layers.extend(self.value() for _ in range(self._count()))
+        model.layers.extend(self._many(parts))
         return model
 
 
-def _real(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if array.dtype.kind not in "biuf":
-        raise CodecError("a tensor of complex numbers")
-    return array
+def _dtype(code: int) -> np.dtype[Any]:
+    if type(code) is not int or not 0 <= code < len(_DTYPES):
+        raise CodecError("numbers of an unknown kind")
+    return _DTYPES[code]
 
 
-_READERS: dict[bytes, Callable[[Decoder], Any]] = {
-    b"N": lambda _: None,
-    b"T": lambda _: True,
-    b"F": lambda _: False,
-    b"i": Decoder._int,
-    b"d": Decoder._float,
-    b"j": Decoder._complex,
-    b"s": Decoder._str,
-    b"b": Decoder._raw,
-    b"l": Decoder._list,
-    b"t": Decoder._tuple,
-    b"S": Decoder._set,
-    b"Z": Decoder._frozenset,
-    b"D": Decoder._dict,
-    b"a": Decoder._array_node,
-    b"n": Decoder._scalar,
-    b"X": Decoder._tensor,
-    b"Y": Decoder._dense,
-    b"A": Decoder._activation,
-    b"Q": Decoder._sequential,
-    b"h": Decoder._handle,
-    b"r": Decoder._ref,
-    b"O": Decoder._opaque,
+def _tensor(array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
+    tensor = result(array)
+    tensor.requires_grad = requires_grad
+    return tensor
+
+
+_READERS: dict[str, Callable[..., Any]] = {
+    "j": Decoder._complex,
+    "b": Decoder._bytes,
+    "l": Decoder._list,
+    "t": Decoder._tuple,
+    "S": Decoder._set,
+    "Z": Decoder._frozenset,
+    "D": Decoder._dict,
+    "a": Decoder._array_node,
+    "n": Decoder._scalar,
+    "X": Decoder._tensor,
+    "Y": Decoder._dense,
+    "A": Decoder._activation,
+    "Q": Decoder._sequential,
+    "h": Decoder._handle,
+    "r": Decoder._ref,
+    "O": Decoder._opaque,
 }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbformat import NotebookNode, v4
+from nbformat import NotebookNode, from_dict
 
 from grader.assignment import Assignment, MasterCell
 from grader.submission import Cell, Submission, clean_png
@@ -15,8 +15,10 @@ from grader.submission import Cell, Submission, clean_png
 if TYPE_CHECKING:
     from grader.examine import Verdict
 
-_HIDDEN_NOTE = "# (hidden checks ran here)"
+HIDDEN = "# (hidden checks ran here)"
 NOT_RUN = "(as submitted; experiments are not run again when a submission is graded)"
+
+Node = dict[str, Any]
 
 
 def executed_notebook(
@@ -25,37 +27,42 @@ def executed_notebook(
     records: Mapping[int, Mapping[str, Any]],
     verdicts: Mapping[str, Verdict],
 ) -> NotebookNode:
-    """The submission's cells with what they did: outputs, pictures, verdicts."""
-    notebook = _new(v4.new_notebook, metadata=json.loads(assignment.metadata))
+    """The submission's cells with what they did: outputs, pictures, verdicts.
+
+    records: what happened, by cell index. The source of hidden tests is not in it.
+    """
+    cells = []
     for i, cell in enumerate(submission.cells):
         master = assignment.by_id[cell.grade_id] if cell.grade_id else None
         node = _node(assignment, cell)
         node["id"] = f"cell-{i}"
-        if master is not None:
-            node.metadata["nbgrader"] = NotebookNode(master.metadata())
+        node["metadata"] = {"nbgrader": master.metadata()} if master else {}
         if cell.kind == "check" and master is not None:
-            node.source = _check_source(master)
-            node.outputs = [_verdict_output(verdicts[master.grade_id])]
+            node["source"] = _check_source(master)
+            node["outputs"] = [_verdict_output(verdicts[master.grade_id])]
         elif i in records:
-            node.outputs = _outputs(records[i])
+            node["outputs"] = _outputs(records[i])
         elif cell.kind == "experiment":
-            node.outputs = _experiment_outputs(cell)
-        notebook.cells.append(node)
+            node["outputs"] = [_display(picture) for picture in cell.pictures]
+            node["outputs"].append(_stream("stdout", f"{NOT_RUN}\n"))
+        cells.append(node)
+    metadata = json.loads(assignment.metadata)
+    notebook: NotebookNode = from_dict(
+        {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
+    )
     return notebook
 
 
-def _node(assignment: Assignment, cell: Cell) -> NotebookNode:
+def _node(assignment: Assignment, cell: Cell) -> Node:
     if cell.cell_type == "code":
-        return _new(v4.new_code_cell, cell.source)
-    if cell.cell_type == "raw":
-        return _new(v4.new_raw_cell, cell.source)
-    if not cell.trusted:
-        return _new(v4.new_markdown_cell, as_text(cell.source))
-    node = _new(v4.new_markdown_cell, cell.source)
+        code = {"cell_type": "code", "source": cell.source}
+        return {**code, "execution_count": None, "outputs": []}
+    if cell.cell_type == "raw" or not cell.trusted:
+        return {"cell_type": "markdown", "source": as_text(cell.source)}
+    node = {"cell_type": "markdown", "source": cell.source}
     if cell.grade_id is None:
-        attachments = assignment.attachments[assignment.texts.index(cell.source)]
-        if attachments != "{}":
-            node["attachments"] = json.loads(attachments)
+        attachments = json.loads(assignment.attachments[assignment.texts.index(cell.source)])
+        return {**node, "attachments": attachments} if attachments else node
     return node
 
 
@@ -69,64 +76,53 @@ def as_text(source: str) -> str:
 
 
 def _check_source(master: MasterCell) -> str:
-    return f"{master.visible.rstrip()}\n{_HIDDEN_NOTE}" if master.hidden else master.visible
+    return f"{master.visible.rstrip()}\n{HIDDEN}" if master.hidden else master.visible
 
 
-def _verdict_output(verdict: Verdict) -> NotebookNode:
+def _verdict_output(verdict: Verdict) -> Node:
+    points = f"{verdict.points:g} of {verdict.max_points:g} points"
     if verdict.passed:
-        text = f"passed: {verdict.points:g} of {verdict.max_points:g} points\n"
-        return _new(v4.new_output, "stream", name="stdout", text=text)
-    message = f"failed: {verdict.points:g} of {verdict.max_points:g} points\n{verdict.message}"
-    return _new(v4.new_output, "error", ename="failed", evalue=verdict.message, traceback=[message])
+        return _stream("stdout", f"passed: {points}\n")
+    return _error("failed", verdict.message, [f"failed: {points}\n{verdict.message}"])
 
 
-def _outputs(record: Mapping[str, Any]) -> list[NotebookNode]:
+def _outputs(record: Mapping[str, Any]) -> list[Node]:
     """The outputs that a submission's process reported: of known kinds, all of them text or PNG."""
-    nodes = []
-    for output in record.get("outputs", []):
-        node = _output(output) if isinstance(output, dict) else None
-        if node is not None:
-            nodes.append(node)
+    found = [_output(output) for output in record.get("outputs", [])]
+    nodes = [node for node in found if node is not None]
     if stopped := record.get("stopped") or record.get("message"):
-        text = f"stopped: {stopped}"
-        nodes.append(_new(v4.new_output, "error", ename="stopped", evalue=text, traceback=[text]))
+        nodes.append(_error("stopped", str(stopped), [f"stopped: {stopped}"]))
     return nodes
 
 
-def _output(output: Mapping[str, Any]) -> NotebookNode | None:
+def _output(output: object) -> Node | None:
     match output:
         case {"output_type": "stream", "name": "stdout" | "stderr" as name, "text": str(text)}:
-            return _new(v4.new_output, "stream", name=name, text=text)
+            return _stream(name, text)
         case {"output_type": "execute_result" | "display_data" as kind, "data": dict(data)}:
-            return _data(kind, data)
-        case {"output_type": "error", "ename": str(ename), "evalue": str(evalue),
-              "traceback": list(traceback)}:  # fmt: skip
-            lines = [str(line) for line in traceback]
-            return _new(v4.new_output, "error", ename=ename, evalue=evalue, traceback=lines)
+            text, encoded = data.get("text/plain"), data.get("image/png")
+            picture = clean_png(encoded) if isinstance(encoded, str) else None
+            return _display(picture, text if isinstance(text, str) else None, kind)
+        case {
+            "output_type": "error",
+            "ename": str(ename),
+            "evalue": str(evalue),
+            "traceback": list(traceback),
+        }:
+            return _error(ename, evalue, [str(line) for line in traceback])
     return None
 
 
-def _data(kind: str, data: Mapping[str, Any]) -> NotebookNode | None:
-    kept: dict[str, str] = {}
-    if isinstance(text := data.get("text/plain"), str):
-        kept["text/plain"] = text
-    if isinstance(encoded := data.get("image/png"), str) and (picture := clean_png(encoded)):
-        kept["image/png"] = picture
-    if not kept:
-        return None
-    if kind == "execute_result":
-        return _new(v4.new_output, kind, data=kept, execution_count=None)
-    return _new(v4.new_output, "display_data", data=kept)
+def _stream(name: str, text: str) -> Node:
+    return {"output_type": "stream", "name": name, "text": text}
 
 
-def _experiment_outputs(cell: Cell) -> list[NotebookNode]:
-    shown = [
-        _new(v4.new_output, "display_data", data={"image/png": picture})
-        for picture in cell.pictures
-    ]
-    return [*shown, _new(v4.new_output, "stream", name="stdout", text=NOT_RUN + "\n")]
+def _error(ename: str, evalue: str, traceback: list[str]) -> Node:
+    return {"output_type": "error", "ename": ename, "evalue": evalue, "traceback": traceback}
 
 
-def _new(make: Callable[..., Any], *args: object, **fields: object) -> NotebookNode:
-    node: NotebookNode = make(*args, **fields)
-    return node
+def _display(picture: str | None, text: str | None = None, kind: str = "display_data") -> Node:
+    pairs = (("text/plain", text), ("image/png", picture))
+    data = {mime: content for mime, content in pairs if content is not None}
+    count = {"execution_count": None} if kind == "execute_result" else {}
+    return {"output_type": kind, "data": data, "metadata": {}, **count}

@@ -6,6 +6,7 @@ Only text and PNG pictures are kept. This file is bound into the sandbox.
 
 from __future__ import annotations
 
+import ast
 import base64
 import builtins
 import io
@@ -136,6 +137,15 @@ class NotebookShell(InteractiveShell):
     outputs: Outputs
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Results)
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """What is Python already needs none of IPython's transformations."""
+        try:
+            compile(raw_cell, "<cell>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            transformed: str = super().transform_cell(raw_cell)  # type: ignore[no-untyped-call]
+            return transformed
+        return raw_cell if raw_cell.endswith("\n") else f"{raw_cell}\n"
 
     def enable_gui(self, gui: str | None = None) -> None:
         """Figures are drawn inline; there is no window system to connect to."""

@@ -88,10 +88,10 @@ class Calls:
     def _ask(self, name: str, request: tuple[Any, ...], cls: StandInClass | None) -> Any:
         encoder = codec.Encoder(reference=_handle)
         try:
-            encoder.value(request)
-            answer = self._channel.request(encoder.message(), self._seconds, self._begun)
+            message = encoder.message(*map(encoder.outline, request))
+            answer = self._channel.request(message, self._seconds, self._begun)
             decoder = codec.Decoder(answer, encoder.nodes, False, lambda h: self._instance(h, cls))
-            kind, *details, printed = decoder.value()
+            kind, printed, *details = decoder.value()
             for number in decoder.value():
                 decoder.update(encoder.nodes[number])
             decoder.end()
