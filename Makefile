@@ -4,6 +4,10 @@ ASSIGNMENT := 10_compression
 TWIN := source/$(ASSIGNMENT)/compression_dev.py
 NOTEBOOK ?= source/$(ASSIGNMENT)/compression_dev.ipynb
 BIN := .venv/bin
+# nbgrader starts programs of its own environment (alembic) by name
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 
 .PHONY: help demo test lint release notebook twin export wheel bench clean
 
@@ -56,6 +60,7 @@ bench: .venv/.test
 	  echo '$(PYTHON) has no venv module; on Debian and Ubuntu: apt install python3-venv, or make PYTHON=/path/to/another' >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo 'Installing into .venv: once, a few minutes ...'
-	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[$*]'
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[$*]' \
+	  | awk '/^ *Collecting/ { printf "\r  %d packages", ++n; fflush() } END { print "" }'
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m grader "$$@"\n' > $(BIN)/grader && chmod +x $(BIN)/grader
 	@touch .venv/.course $@

@@ -35,7 +35,7 @@ MISTAKES = {
     "magnitude_prunes_largest": "prunes the largest",
     "quantization_grid_misses_zero": "the grid misses 0",
     "distillation_no_temperature_squared": "no T squared",
-    "network_next_inputs_not_cut": "next layer not cut",
+    "neurons_model_next_inputs_not_cut": "next layer not cut",
     "comparison_techniques_pile_up": "techniques pile up",
 }
 
