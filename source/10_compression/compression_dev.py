@@ -146,7 +146,7 @@ def returned_pair(result, kind):
     values = result if isinstance(result, (tuple, list)) else [result]
     names = [type(value).__name__ for value in values]
     right = len(values) == 2 and isinstance(values[0], kind) and isinstance(values[1], dict)
-    assert right, f"two values must come back, a {kind.__name__} and a dict, yours are {', '.join(names)}"
+    assert right, f"two values must come back, a {kind.__name__} and a dict; what came: {', '.join(names)}"
     return values
 
 
@@ -858,16 +858,17 @@ with warnings.catch_warnings(action="ignore"):
 def test_magnitude_pruning_comprehensive_report():
     """The report says what happened to the weights."""
     layer = dense_holding([[0.1, -2.0, 0.3], [-0.4, 5.0, -0.6]])
-    _, info = returned_pair(prune_weights_by_magnitude(layer, 0.5), Dense)
+    pruned, info = returned_pair(prune_weights_by_magnitude(layer, 0.5), Dense)
+    removed = np.count_nonzero(pruned.weights.data == 0)
     expected = {
         "pruning_ratio": 0.5,
         "total_weights": 6,
-        "weights_removed": 3,
-        "remaining_weights": 3,
-        "sparsity": 0.5,
-        "compression_ratio": 2.0,
+        "weights_removed": removed,
+        "remaining_weights": 6 - removed,
+        "sparsity": removed / 6,
+        "compression_ratio": 6 / (6 - removed) if removed < 6 else math.inf,
     }
-    assert_report(info, expected, "removing 3 of 6 weights")
+    assert_report(info, expected, f"after pruning_ratio=0.5 your layer has {removed} of 6 weights at 0")
     ### BEGIN HIDDEN TESTS
     rng = check_rng(25)
     for ratio in (0.3, 0.85, 1.0):
@@ -890,7 +891,8 @@ def test_magnitude_pruning_comprehensive_report():
         low = np.abs(before[gone]).max(initial=-math.inf)
         high = np.abs(before[~gone]).min(initial=math.inf)
         threshold = report_numbers(info, "threshold").max()
-        assert low * (1 - 1e-5) - 1e-6 <= threshold <= high * (1 + 1e-5) + 1e-6, (
+        # Where the wrong weights were removed, which another check sees, no threshold can be right.
+        assert low > high or low * (1 - 1e-5) - 1e-6 <= threshold <= high * (1 + 1e-5) + 1e-6, (
             f"{situation}: no removed weight's magnitude (the largest is {low}) may be above the threshold, and no "
             f"survivor's (the smallest is {high}) below it; yours is {threshold}"
         )
@@ -1147,7 +1149,7 @@ def test_magnitude_pruning_comprehensive_model_report():
         highs = [np.abs(before[i][~gone[i]]).min(initial=math.inf) for i in before]
         low, high = max(lows), min(highs) if scope == "global" else max(highs)
         threshold = report_numbers(info, "threshold").max()
-        assert low * (1 - 1e-5) - 1e-6 <= threshold <= high * (1 + 1e-5) + 1e-6, (
+        assert low > high or low * (1 - 1e-5) - 1e-6 <= threshold <= high * (1 + 1e-5) + 1e-6, (
             f"{situation}: the threshold must be between {low} (the largest removed) and {high}, yours is {threshold}"
         )
         entries = report_field(info, "layers")
