@@ -7,6 +7,7 @@ not set keeps nbgrader's value.
 from pathlib import Path
 
 from grader.autograde import use_wall
+from grader.release import use_safe_release
 
 COURSE = Path(__file__).resolve().parent
 
@@ -37,8 +38,8 @@ c.Exchange.root = str(COURSE / "exchange")
 # would skip a fresh checkout's release, which exists already, and leave the gradebook empty.
 c.GenerateAssignment.force = True
 
-# Takes out what editors left in the notebook, before nbgrader takes out the solutions.
-c.GenerateAssignment.preprocessors.prepend(["grader.release.ClearEditorMetadata"])
+# Takes out what editors left in the notebook, and keeps the last release if a new one fails.
+use_safe_release(c)
 
 c.ClearSolutions.code_stub = {
     "python": '# YOUR CODE HERE\nraise NotImplementedError("this is where your own code goes")'

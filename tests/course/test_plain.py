@@ -33,7 +33,10 @@ def test_not_json(course: Course) -> None:
     path = course.folder / "source" / ASSIGNMENT / NOTEBOOK
     intact = path.read_text()
     path.write_text("{ not json")
+    release = course.folder / "release" / ASSIGNMENT / NOTEBOOK
+    last = release.read_bytes()
     assert "the notebook is not valid JSON" in refusal(course, "generate_assignment", ASSIGNMENT)
+    assert release.read_bytes() == last
     assert "the notebook is not valid JSON" in refusal(course, "validate", str(path))
     path.write_text(intact)
 
@@ -53,8 +56,11 @@ def test_a_misspelled_assignment(course: Course) -> None:
     assert f"Did you mean: {course.folder}/source/./{ASSIGNMENT}" in said
 
 
-def test_no_submissions(course: Course) -> None:
-    assert "No notebooks were matched" in refusal(course, "autograde", ASSIGNMENT)
+def test_grading_before_generating_and_before_collecting(course: Course) -> None:
+    said = refusal(course, "autograde", ASSIGNMENT)
+    assert f"run `nbgrader generate_assignment {ASSIGNMENT}`" in said
+    course.nbgrader("generate_assignment", ASSIGNMENT)
+    assert "run `nbgrader collect` first" in refusal(course, "autograde", ASSIGNMENT)
 
 
 def test_a_gradebook_that_cannot_be_opened(course: Course) -> None:
