@@ -291,6 +291,9 @@ class WalledAutograde(Autograde):
     def _dest(self, student: str) -> Path:
         return Path(self._format_dest(self.coursedir.assignment_id, student))
 
+    def _submitted(self, student: str) -> Path:
+        return Path(self._format_source(self.coursedir.assignment_id, student))
+
     def _is_new(self, student: str, timestamp: dt.datetime | None) -> bool:
         dest = self._dest(student)
         if self.force or not all((dest / f"{name}.ipynb").exists() for name in self._assignments):
@@ -336,6 +339,11 @@ class WalledAutograde(Autograde):
         if timestamp is not None:
             (dest / "timestamp.txt").unlink(missing_ok=True)
             (dest / "timestamp.txt").write_text(f"{timestamp:%Y-%m-%d %H:%M:%S.%f} UTC")
+        # by the secret of the exchange `nbgrader release_feedback` names what it releases
+        secret = read_plain_file(self._submitted(student), "submission_secret.txt", 1000)
+        if secret is not None:
+            (dest / "submission_secret.txt").unlink(missing_ok=True)
+            (dest / "submission_secret.txt").write_bytes(secret)
 
     def _record(self, notebook: str, student: str, examined: Examined) -> None:
         resources = {
