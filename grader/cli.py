@@ -7,12 +7,16 @@ done (wrong arguments or configuration, no wall); 3 stopped on the way, run it a
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 from nbgrader.apps.baseapp import NbGrader, nbgrader_aliases, nbgrader_flags
 from nbgrader.converters import Autograde, BaseConverter, GenerateFeedback
+from nbgrader.exchange import ExchangeError
 from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.preprocessors import AssignLatePenalties
 from rich.console import Console
@@ -27,9 +31,19 @@ from grader.executors import ClusterError, cluster_engine, cores, local_engine
 from grader.gradebook import GradebookError, GradebookGoneError
 from grader.pipeline import ClassRun, StoppedError
 from grader.progress import Report
+from grader.watch import open_inbox, release_feedback
 from grader.worker import WallUnavailableError
 
 UNGRADED, NOTHING_DONE, STOPPED, INTERRUPTED = 1, 2, 3, 130
+
+
+_NOTHING_DONE_FOR = (
+    AssignmentError,
+    GradebookError,
+    ClusterError,
+    ExchangeError,
+    WallUnavailableError,
+)
 
 
 class ClassApp(NbGrader):
@@ -82,10 +96,14 @@ class ClassApp(NbGrader):
             code = self.work()
         except (GradebookGoneError, StoppedError) as error:
             self.give_up(str(error), STOPPED)
-        except (AssignmentError, GradebookError, ClusterError, WallUnavailableError) as error:
+        except OSError as error:
+            self.give_up(f"{error}; the same command goes on from here", STOPPED)
+        except _NOTHING_DONE_FOR as error:
             self.give_up(str(error))
         except KeyboardInterrupt:
-            self.give_up("stopped; the same command goes on from here", INTERRUPTED)
+            print(f"\n{self.name}: stopped; the same command goes on from here", file=sys.stderr)
+            sys.stdout.flush()
+            os._exit(INTERRUPTED)  # not waiting for what is under way; the workers end with us
         sys.exit(code)
 
     def work(self) -> int:
@@ -183,6 +201,57 @@ class RunApp(ClassApp):
         return code
 
 
+class WatchApp(ClassApp):
+    """grader watch"""
+
+    name = "grader watch"
+    description = "Grade what arrives in the exchange, until Ctrl-C"
+    examples = """
+        grader watch 10_compression
+        grader watch 10_compression --WatchApp.release_feedback=True
+        """
+
+    seconds = Float(2.0, min=0.1, help="How often the exchange is looked at.").tag(config=True)
+    release_feedback = Bool(
+        False, help="Release each student's feedback as soon as it is made."
+    ).tag(config=True)
+
+    def work(self) -> int:
+        """Grade whatever arrives; never returns by itself."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        opened = self.open()
+        inbox = open_inbox(self, opened.course.submitted, opened.gradebook.duedate)
+        with (
+            opened.gradebook,
+            Report(self.console, self.log_file(), opened.gradebook.max_score, quiet=True) as report,
+            self.engine() as engine,
+        ):
+            self.report = report  # type: ignore[method-assign]
+            run = ClassRun(opened.course, opened.recorder, engine, report)
+            # What a run before this one collected and did not come to grade is graded first.
+            waiting = students_of(self.coursedir, self.coursedir.submitted_directory)
+            self.console.print(f"watching for {self.coursedir.assignment_id}; Ctrl-C ends it")
+            while True:
+                waiting += inbox.collect(lambda name, why: report(Failed(name, why)))
+                waiting = self._grade(run, waiting) if waiting else []
+                time.sleep(self.seconds)
+
+    def _grade(self, run: ClassRun, students: list[str]) -> list[str]:
+        """Grade these; return those to try again, where disk or gradebook are out of order."""
+        try:
+            run.grade(students)
+            made = run.make_feedback(students)
+        except (GradebookGoneError, StoppedError) as error:
+            self.report(Waiting(str(error)))
+            return students
+        for student in made if self.release_feedback else []:
+            try:
+                release_feedback(self, student)
+            except ExchangeError as error:
+                self.report(Waiting(str(error)))
+        return []
+
+
 class GraderApp(NbGrader):
     """grader"""
 
@@ -190,6 +259,7 @@ class GraderApp(NbGrader):
     description = "Grade whole classes, behind the wall, into nbgrader's gradebook"
     subcommands = {  # noqa: RUF012
         "run": (RunApp, RunApp.description),
+        "watch": (WatchApp, WatchApp.description),
     }
 
     def start(self) -> None:

@@ -109,17 +109,17 @@ class Engine:
                 else:
                     suspects.append(attempt)
 
-    def close(self) -> None:
-        """Let the workers end."""
+    def close(self, wait: bool = True) -> None:
+        """Let the workers end; without `wait` return while they still do."""
         if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor.shutdown(wait=wait, cancel_futures=True)
             self._executor = None
 
     def __enter__(self) -> Engine:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self.close(wait=kind is None)
 
     def _submit(
         self,

@@ -92,8 +92,12 @@ class ClassRun:
             if students:
                 time.sleep(0.2)
 
-    def make_feedback(self, students: Sequence[str], force: bool = False) -> None:
-        """Make the feedback that is not there, or whose grades or comments changed since."""
+    def make_feedback(self, students: Sequence[str], force: bool = False) -> list[str]:
+        """Make the feedback that is not there, or whose grades or comments changed since.
+
+        Returns the students whose pages were written. Raises StoppedError, GradebookGoneError.
+        """
+        made = []
         gradebook = self._recorder.gradebook
         gradebook.refresh_penalties()
         self._report(Found("feedback", len(students)))
@@ -102,7 +106,10 @@ class ClassRun:
             if not isinstance(outcome, Done):
                 self._report(Failed(student, f"no feedback was made: {outcome.reason}"))
                 continue
-            self._report(PageMade(student, fresh=self._write_pages(outcome.task, outcome.result)))
+            fresh = self._write_pages(outcome.task, outcome.result)
+            self._report(PageMade(student, fresh))
+            made += [student] if fresh else []
+        return made
 
     def would_grade(self, students: Iterable[str], force: bool = False) -> Iterator[Event]:
         """What `grade` would do, without doing any of it: Skipped, Failed, or Recorded with 0."""

@@ -81,13 +81,17 @@ class Report:
     """Shows a run: a bar on a terminal, lines elsewhere, a table at the end; writes the log.
 
     log: a file to which one JSON object is appended for each event, with every cell's time.
+    quiet: a line for each submission, and no bar: for a watch that has no end.
     """
 
-    def __init__(self, console: Console, log: Path | None, max_score: float) -> None:
+    def __init__(
+        self, console: Console, log: Path | None, max_score: float, quiet: bool = False
+    ) -> None:
         self.totals = Totals()
         self._console = console
         self._log = log.open("a", encoding="utf-8") if log is not None else None
         self._max_score = max_score
+        self._quiet = quiet
         self._began = time.monotonic()
         self._said = self._began
         # The bar is redrawn by events alone: a run that forks workers must not have threads.
@@ -99,7 +103,7 @@ class Report:
             TextColumn("{task.fields[totals]}"),
             console=console,
             auto_refresh=False,
-            disable=not console.is_terminal,
+            disable=quiet or not console.is_terminal,
         )
         self._task = self._bar.add_task("reading", total=None, totals="")
         self._what = ""
@@ -122,6 +126,9 @@ class Report:
         """Show and log one event."""
         self.totals.add(event)
         self._write_log(event)
+        if self._quiet:
+            self._say(event)
+            return
         match event:
             case Found(what, count):
                 self._what = what
@@ -151,6 +158,17 @@ class Report:
             )
         table.add_row("time", f"{seconds:.1f} s")
         return table
+
+    def _say(self, event: Event) -> None:
+        match event:
+            case Recorded(student, score):
+                self._console.print(
+                    f"graded {escape(student)}: {score:.4g} of {self._max_score:.4g}"
+                )
+            case Failed(student, reason):
+                self._console.print(f"not graded: {escape(student)}: {escape(reason)}")
+            case Waiting(reason):
+                self._console.print(f"waiting: {escape(reason)}")
 
     def _show(self) -> None:
         totals = self.totals

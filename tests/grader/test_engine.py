@@ -18,7 +18,7 @@ Outcomes = list[Done[str, str] | Lost[str]]
 
 
 def pool(workers: int) -> cf.Executor:
-    return cf.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"))
+    return cf.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork"))
 
 
 @pytest.fixture
