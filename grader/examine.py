@@ -124,6 +124,10 @@ class Wall:
                 indices.append(i)
                 steps.append(Step(cell.source, cell.grade_id if cell.kind == "check" else None))
         answer = self._ask(pickle.dumps((steps, seed)), self.limits.submission_seconds + 60)
+        if answer.get("last", True):
+            self.close()
+        if failed := answer.get("failed"):
+            raise ExaminationLost(failed)
         records = dict(zip(indices, answer["records"], strict=True))
         return _examined(self.assignment, submission, records, float(answer["cpu_seconds"]))
 

@@ -1,8 +1,9 @@
 """The examiner: graded cells run here, with stand-ins for what the student had to define.
 
 Run as `python -m grader.examiner FD`; the driver sends orders over the socket FD. One process stays
-warm for one assignment: it has imported what the given cells import and holds the sandbox. Each
-submission is examined by a fork of it, so that no submission meets what another left behind.
+warm for one assignment: it has imported what the given cells import and holds the sandbox. For each
+submission the names and the random state are new; what reaches this process from a submission is
+plain data, so nothing else can differ. After a check that had to be interrupted it ends.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import json
 import os
 import pickle
+import random
 import resource
 import signal
 import socket
@@ -25,13 +27,16 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, NoReturn
 
-from grader import probe, standins
+import numpy as np
+
+from grader import confine, probe, standins
 from grader.assignment import Assignment
 from grader.channel import CallFailed, Channel
 from grader.wall import Limits, Sandbox, WallError
 
 SEED = "TINYTORCH_CHECK_SEED"
 MAX_MESSAGE = 1500
+_MEMORY = 4 * 2**30  # beyond what the warm process has
 _HEADER = struct.Struct("<Q")
 
 
@@ -55,6 +60,7 @@ class Examination:
         self._limits = sandbox.limits
         self._channel = Channel(sandbox)
         self._calls = standins.Calls(self._channel, sandbox.limits.check_seconds)
+        self.interrupted = False
         self._names: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
 
     def run(self, steps: list[Step]) -> list[dict[str, Any]]:
@@ -98,6 +104,7 @@ class Examination:
             with _written_to(written), _alarm_after(backstop):
                 exec(self._code[grade_id], dict(self._names))  # noqa: S102 - the course's own cell
         except CheckTimeout:
+            self.interrupted = True
             self._channel.lose()  # it may have been interrupted in the middle of a request
             message = f"the check did not finish within {self._limits.check_seconds:g} s"
         except Exception as error:  # noqa: BLE001 - any of them is the verdict
@@ -204,29 +211,43 @@ def serve(driver: socket.socket) -> None:
         return
     send(driver, b"{}")
     gc.collect()
-    gc.freeze()  # the forks share what is there, and need not look through it
+    gc.freeze()  # what is there now need not be looked through again and again
     gc.set_threshold(50_000)
-    while (order := receive(driver)) is not None:
+    _limit_memory()
+    again = True
+    while again and (order := receive(driver)) is not None:
         steps, seed = pickle.loads(order)  # noqa: S301 - from our own driver
-        _examine(driver, Examination(assignment, code, sandbox), steps, seed)
+        again = _examine(driver, Examination(assignment, code, sandbox), steps, seed)
     sandbox.close()
 
 
-def _examine(driver: socket.socket, examination: Examination, steps: list[Step], seed: int) -> None:
+def _examine(driver: socket.socket, examination: Examination, steps: list[Step], seed: int) -> bool:
+    """Examine a submission and tell the driver; whether this process is fit for another one."""
     os.environ[SEED] = str(seed)
-    warnings.simplefilter("default")
+    random.seed(0)
+    np.random.seed(0)
+    warnings.resetwarnings()
     begun = time.process_time()
-    records = examination.run(steps)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    told = {
-        "records": records,
-        "cpu_seconds": time.process_time() - begun + examination.cpu_seconds,
-        "rss": usage.ru_maxrss,
-    }
+    try:
+        records = examination.run(steps)
+    except WallError as error:
+        send(driver, json.dumps({"failed": str(error)}).encode())
+        return False
+    seconds = time.process_time() - begun + examination.cpu_seconds
+    last = examination.interrupted
+    told = {"records": records, "cpu_seconds": seconds, "last": last}
     send(driver, json.dumps(told).encode())
+    return not last
+
+
+def _limit_memory() -> None:
+    """An enormous value may cost its own check a MemoryError, and the machine nothing."""
+    most = confine.mapped_memory() + _MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 if __name__ == "__main__":
     os.environ["NBGRADER_EXECUTION"] = "autograde"
     os.environ.setdefault("MPLBACKEND", "agg")
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    with socket.socket(fileno=int(sys.argv[1])) as driver:
+        serve(driver)

@@ -100,9 +100,9 @@ def _output(output: object) -> Node | None:
         case {"output_type": "stream", "name": "stdout" | "stderr" as name, "text": str(text)}:
             return _stream(name, text)
         case {"output_type": "execute_result" | "display_data" as kind, "data": dict(data)}:
-            text, encoded = data.get("text/plain"), data.get("image/png")
-            picture = clean_png(encoded) if isinstance(encoded, str) else None
-            return _display(picture, text if isinstance(text, str) else None, kind)
+            plain, encoded = data.get("text/plain"), data.get("image/png")
+            shown = clean_png(encoded) if isinstance(encoded, str) else None
+            return _display(shown, plain if isinstance(plain, str) else None, kind)
         case {
             "output_type": "error",
             "ename": str(ename),

@@ -174,7 +174,7 @@ class Sandbox:
 
     def close(self) -> None:
         self._control.close()
-        self._process.wait()
+        self._process.communicate()
 
     def _order(self, order: str, *descriptors: int, **details: Any) -> dict[str, Any]:
         message = json.dumps({"order": order, **details}).encode()

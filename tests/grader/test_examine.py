@@ -1,0 +1,342 @@
+"""Whole submissions through the wall: what they earn, and that their neighbours never notice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from wall_course import ANSWERS, STUBS, TOKEN, TOTAL, answers, assignment, notebook, submission
+
+from grader.examine import ExaminationLost, Examined, Wall
+from grader.wall import Limits, WallError
+
+LIMITS = Limits(
+    cell_seconds=2,
+    check_seconds=1,
+    submission_seconds=20,
+    grace_seconds=0.3,
+    memory_mb=300,
+    output_kb=20,
+)
+
+
+@pytest.fixture(scope="module")
+def wall() -> Iterator[Wall]:
+    with Wall(assignment(), LIMITS, hidden=(Path(__file__).parents[2],)) as wall:
+        yield wall
+
+
+def examine(wall: Wall, given: dict[str, str] | None = None, *added: str) -> Examined:
+    return wall.examine(submission(notebook(given, *added)), 5)
+
+
+def earned(examined: Examined) -> dict[str, float]:
+    return {verdict.grade_id: verdict.points for verdict in examined.verdicts}
+
+
+def messages(examined: Examined) -> dict[str, str]:
+    return {verdict.grade_id: verdict.message for verdict in examined.verdicts}
+
+
+def lost(examined: Examined) -> set[str]:
+    return {verdict.grade_id for verdict in examined.verdicts if not verdict.passed}
+
+
+SPARSITY = {"test_sparsity", "test_sparsity-random"}
+PRUNE = {"test_prune", "test_prune-refuses"}
+
+
+def test_right_answers_earn_every_point(wall: Wall) -> None:
+    examined = examine(wall)
+    assert examined.points == TOTAL, messages(examined)
+    nbformat.validate(examined.notebook)
+
+
+def test_untouched_release_earns_nothing_and_says_what_is_missing(wall: Wall) -> None:
+    examined = examine(wall, {})
+    assert examined.points == 0
+    assert all("this is where your own code goes" in text for text in messages(examined).values())
+
+
+def test_examining_twice_gives_the_same(wall: Wall) -> None:
+    first, second = examine(wall), examine(wall)
+    assert first.notebook == second.notebook
+    assert messages(first) == messages(second)
+
+
+def test_a_mistake_costs_its_own_property(wall: Wall) -> None:
+    wrong = "def prune(layer, ratio=0.5):\n    layer.weights.data[...] = 0\n    return layer, {}"
+    examined = examine(wall, answers(prune=wrong))
+    assert lost(examined) == PRUNE
+    assert messages(examined)["test_prune"] == "12 weights must be 0, 24 are"
+
+
+def test_an_exception_is_told_with_the_own_line_and_no_more(wall: Wall) -> None:
+    wrong = "def sparsity(layer):\n    return {}['no such key']"
+    message = messages(examine(wall, answers(sparsity=wrong)))["test_sparsity-random"]
+    assert message == (
+        "sparsity raised KeyError: 'no such key' (your line 2: `return {}['no such key']`)"
+    )
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "while True:\n        pass",
+        "while True:\n        try:\n            while True:\n                pass\n"
+        "        except BaseException:\n            pass",
+        "import time\n    time.sleep(1000)",
+    ],
+    ids=["interruptible", "swallows interrupts", "sleeps"],
+)
+def test_an_endless_loop_costs_the_checks_that_call_it(wall: Wall, loop: str) -> None:
+    examined = examine(wall, answers(sparsity=f"def sparsity(layer):\n    {loop}"))
+    assert lost(examined) == SPARSITY
+    assert messages(examined)["test_sparsity"] == "sparsity: it did not finish within 1 s"
+
+
+def test_after_two_timeouts_a_function_is_not_called_again(wall: Wall) -> None:
+    loop = "def prune(layer, ratio=0.5):\n    while True:\n        pass"
+    given = answers(prune=loop, sparsity=f"{loop}\ndef sparsity(layer):\n    prune(layer)")
+    examined = examine(wall, given | {"Scale": STUBS["Scale"]})
+    assert {v.grade_id: v.seconds > 0.9 for v in examined.verdicts if v.grade_id in PRUNE} == {
+        "test_prune": True,
+        "test_prune-refuses": True,
+    }
+    assert sum(verdict.seconds for verdict in examined.verdicts) < 8
+
+
+def test_an_endless_cell_is_stopped_and_the_rest_is_graded(wall: Wall) -> None:
+    examined = examine(wall, None, "print('before')\nwhile True:\n    pass")
+    assert examined.points == TOTAL
+    cell = examined.notebook.cells[4]
+    assert cell.outputs[0].text == "before\n"
+    assert cell.outputs[-1].evalue == "it did not finish within 2 s"
+    assert any("was stopped" in note for note in examined.notes)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("import os; os._exit(7)", "it ended Python (exit code 7)"),
+        ("import sys; sys.exit(0)", "raised SystemExit: 0"),
+        ("import ctypes; ctypes.string_at(0)", "it crashed Python (SIGSEGV)"),
+        ("x = bytearray(600 * 2**20); return len(x)", "raised MemoryError"),
+        ("raise KeyboardInterrupt", "raised KeyboardInterrupt"),
+    ],
+)
+def test_what_ends_a_process_costs_the_check_that_called_it(
+    wall: Wall, body: str, why: str
+) -> None:
+    examined = examine(wall, answers(sparsity=f"def sparsity(layer):\n    {body}"))
+    assert lost(examined) == SPARSITY
+    assert why in messages(examined)["test_sparsity"]
+
+
+def test_memory_of_all_processes_together_is_limited(wall: Wall) -> None:
+    body = """import os, time
+    for _ in range(6):
+        if os.fork() == 0:
+            x = bytearray(100 * 2**20)
+            time.sleep(60)
+    time.sleep(60)"""
+    examined = examine(wall, answers(sparsity=f"def sparsity(layer):\n    {body}"))
+    assert lost(examined) == SPARSITY
+    assert "needed more than 300 MB" in messages(examined)["test_sparsity"]
+
+
+def test_a_fork_bomb_harms_nobody(wall: Wall) -> None:
+    body = "import os\n    while True:\n        try:\n            os.fork()\n" + (
+        "        except OSError:\n            pass"
+    )
+    examined = examine(wall, answers(sparsity=f"def sparsity(layer):\n    {body}"))
+    assert lost(examined) == SPARSITY
+    assert examine(wall).points == TOTAL
+
+
+def test_the_state_before_a_crash_is_rebuilt(wall: Wall) -> None:
+    """The functions of the cells before it are there for the checks after it."""
+    examined = examine(wall, None, "helper = 1", "import os\nif helper: os._exit(1)")
+    assert examined.points == TOTAL
+
+
+def test_output_is_bounded(wall: Wall) -> None:
+    flood = "while True:\n    print('x' * 1000)"
+    examined = examine(wall, None, flood)
+    assert examined.points == TOTAL
+    text = "".join(o.get("text", "") for o in examined.notebook.cells[4].outputs)
+    assert len(text) < 25_000
+    assert "cut off" in text
+
+
+def test_submission_time_is_limited() -> None:
+    limits = Limits(cell_seconds=5, check_seconds=5, submission_seconds=1, grace_seconds=0.2)
+    with Wall(assignment(), limits) as wall:
+        examined = examine(wall, None, "import time\ntime.sleep(4)")
+    assert examined.points == 0
+    assert set(messages(examined).values()) == {"the 1 s for the whole submission are up"}
+
+
+@pytest.mark.parametrize(
+    "careless",
+    [
+        "import warnings; warnings.warn('careful')\nprint('x', file=__import__('sys').stderr)",
+        "import os; os.chdir('/')",
+        "import sys; sys.stdout.close(); sys.stderr.close()",
+        "import os; os.close(1); os.close(2)",
+        "import os; os.close(0)",
+        "np.random.seed(1); np.random.rand(100); import random; random.random()",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
+        "input('name? ')",
+        "list = [1]; dict = {}; print = None; len = 3",
+        "np.seterr(all='raise')\nimport warnings\nwarnings.simplefilter('error')",
+        "%matplotlib inline\n%timeit -n 1 -r 1 1 + 1\n!echo hello",
+        "raise ValueError('in my own cell')",
+        "def broken(:",
+        "import sys; sys.setrecursionlimit(60)",
+        "exit()",
+        "from tinytorch.core.layers import Dense as Sequential",
+        "import asyncio\nasync def f(): return 1\nawait f()",
+        "import threading\nthreading.Thread(target=print, args=('x',)).start()",
+    ],
+)
+def test_careless_cells_cost_nothing(wall: Wall, careless: str) -> None:
+    examined = examine(wall, None, careless)
+    assert examined.points == TOTAL, messages(examined)
+
+
+def test_careless_functions_cost_nothing(wall: Wall) -> None:
+    noise = """def sparsity(layer):
+    import os, sys, warnings
+    warnings.warn("careful")
+    print("debug" + "ging", layer)
+    print("worse", file=sys.stderr)
+    plt.plot([1]); plt.show()
+    os.chdir("/")
+    np.random.seed(3)
+    return np.float64(np.mean(layer.weights.data == 0))"""
+    examined = examine(wall, answers(sparsity=noise), "import matplotlib.pyplot as plt")
+    assert examined.points == TOTAL, messages(examined)
+    printed = {verdict.grade_id: verdict.printed for verdict in examined.verdicts}
+    assert "debugging" in printed["test_sparsity-random"]
+    assert "debugging" not in str(examined.notebook)
+
+
+def test_pictures_of_own_cells_are_shown(wall: Wall) -> None:
+    drawing = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\n'done'"
+    outputs = examine(wall, None, drawing).notebook.cells[4].outputs
+    assert outputs[0].data["text/plain"] == "'done'"
+    assert outputs[1].data["image/png"].startswith("iVBOR")
+
+
+def test_nothing_hidden_is_shown(wall: Wall) -> None:
+    for given in (None, {}):
+        assert TOKEN not in str(examine(wall, given).notebook)
+
+
+def test_hidden_inputs_follow_the_seed(wall: Wall) -> None:
+    tell = "def sparsity(layer):\n    raise ValueError(layer.weights.data.sum())"
+    told = submission(notebook(answers(sparsity=tell)))
+    first, again, other = (messages(wall.examine(told, seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first["test_sparsity"] == other["test_sparsity"]
+    assert first["test_sparsity-random"] != other["test_sparsity-random"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["object()", "lambda: 1", "(i for i in [1])", "[object()]", "10**400", "np.array([object()])"],
+)
+def test_a_value_without_encoding_fails_the_check_that_uses_it(wall: Wall, value: str) -> None:
+    examined = examine(wall, answers(sparsity=f"def sparsity(layer):\n    return {value}"))
+    assert lost(examined) == SPARSITY
+
+
+def test_an_extra_entry_without_encoding_costs_nothing(wall: Wall) -> None:
+    extra = ANSWERS["prune"].replace('"shape":', '"why": object(), object(): 1, "shape":')
+    assert examine(wall, answers(prune=extra)).points == TOTAL
+
+
+def test_objects_that_equal_everything_earn_nothing(wall: Wall) -> None:
+    liar = """class Liar(float):
+    def __eq__(self, other): return True
+    __hash__ = None
+    def __sub__(self, other): return Liar(0)
+    def __abs__(self): return Liar(0)
+    def __lt__(self, other): return True
+def sparsity(layer):
+    return Liar(0.123)"""
+    assert lost(examine(wall, answers(sparsity=liar))) == SPARSITY
+
+
+def test_the_answer_in_a_cell_without_its_id_counts(wall: Wall) -> None:
+    node = notebook()
+    node.cells[3].metadata = {}
+    assert wall.examine(submission(node)).points == TOTAL
+
+
+def test_a_class_made_by_other_means_works_the_same(wall: Wall) -> None:
+    made = """class Base:
+    factor = 2.0
+    def __call__(self, x): return x * self.factor
+class Other(Base):
+    @property
+    def gradient(self): return lambda x: np.full_like(x, self.factor)
+def Scale(factor=2.0):
+    other = Other(); other.factor = factor
+    return other"""
+    assert examine(wall, answers(Scale=made)).points == TOTAL
+
+
+def test_unprotected_and_protected_give_the_same(wall: Wall) -> None:
+    with Wall(assignment(), LIMITS, protected=False) as unprotected:
+        for given in (None, {}, answers(prune="def prune(layer, ratio=0.5):\n    return 3")):
+            assert messages(examine(unprotected, given)) == messages(examine(wall, given))
+
+
+def test_a_lost_examiner_costs_one_submission(wall: Wall) -> None:
+    wall.start()
+    assert wall._process is not None
+    wall._process.kill()
+    with pytest.raises(ExaminationLost):
+        examine(wall)
+    assert examine(wall).points == TOTAL
+
+
+def test_nothing_stays_behind() -> None:
+    """Closing the wall, or the end of the process that held it, ends everything it started."""
+    script = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "from wall_course import *; from grader.examine import Wall\n"
+        "wall = Wall(assignment()); wall.start(); print(wall._process.pid, flush=True)\n"
+        "import os; os.kill(os.getpid(), 9)"
+    )
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *paths], capture_output=True, text=True, check=False
+    )
+    examiner = int(ended.stdout)
+    for _ in range(100):
+        alive = subprocess.run(
+            ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+        ).stdout
+        if f"{examiner}" not in {line.split()[0] for line in alive.splitlines()}:
+            break
+        os.sched_yield()
+    assert str(examiner) not in {line.split()[1] for line in alive.splitlines()[1:]}
+
+
+def test_a_failing_given_cell_stops_the_grading() -> None:
+    broken = assignment().given[0]
+    cells = [c for c in assignment().cells if c is not broken]
+    import dataclasses  # noqa: PLC0415
+
+    bad = dataclasses.replace(broken, source="import no_such_module")
+    master = dataclasses.replace(assignment(), cells=(bad, *cells))
+    with Wall(master) as wall, pytest.raises(WallError, match="no_such_module"):
+        wall.start()
