@@ -102,7 +102,8 @@ def _output(output: object) -> Node | None:
         case {"output_type": "execute_result" | "display_data" as kind, "data": dict(data)}:
             plain, encoded = data.get("text/plain"), data.get("image/png")
             shown = clean_png(encoded) if isinstance(encoded, str) else None
-            return _display(shown, plain if isinstance(plain, str) else None, kind)
+            kept = plain if isinstance(plain, str) else None
+            return _display(shown, kept, kind) if (shown, kept) != (None, None) else None
         case {
             "output_type": "error",
             "ename": str(ename),

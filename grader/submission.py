@@ -121,10 +121,11 @@ def read_plain_file(folder: Path, name: str, limit: int) -> bytes | None:
         raise SubmissionError(f"{name} cannot be read ({os.strerror(error.errno or 0)})") from None
     finally:
         os.close(parent)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise UnsafeFile(f"{name} is not a plain file: {_LOOK}")
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnsafeFile(f"{name} is not a plain file: {_LOOK}")
         if status.st_size > limit:
             raise TooLarge(
                 f"{name} has {status.st_size / 2**20:.0f} MB, at most {limit / 2**20:.0f} MB are "
@@ -309,7 +310,9 @@ def clean_png(encoded: str) -> str | None:
         data = base64.b64decode(encoded)
     except ValueError:
         return None
-    if len(data) > MAX_PICTURE_BYTES or not data.startswith(_PNG) or data[12:16] != b"IHDR":
+    if not 24 <= len(data) <= MAX_PICTURE_BYTES:
+        return None
+    if not data.startswith(_PNG) or data[12:16] != b"IHDR":
         return None
     width, height = struct.unpack(">II", data[16:24])
     if not (0 < width <= 8192 and 0 < height <= 8192):

@@ -1,0 +1,387 @@
+"""Values cross the wall unchanged; bytes that are no message never do harm."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from collections import OrderedDict, namedtuple
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from grader import codec
+from tinytorch.core.activations import ReLU, Sigmoid, Softmax, Tanh
+from tinytorch.core.layers import Dense
+from tinytorch.core.networks import Sequential
+from tinytorch.core.tensor import Tensor
+
+CASES = int(os.environ.get("CODEC_FUZZ_CASES", "200"))
+ALLOWED = {
+    *(type(None), bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict),
+    *(np.ndarray, Tensor, Dense, Sequential, ReLU, Sigmoid, Softmax, Tanh, codec.Opaque),
+    *(np.dtype(c).type for c in "?bhilBHILefdFD"),
+}
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**200), 10**200)
+    | st.floats()
+    | st.complex_numbers()
+    | st.text()
+    | st.binary()
+)
+dtypes = st.sampled_from(list(codec._DTYPES))
+arrays = hnp.arrays(dtypes, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
+layers = st.builds(
+    Dense, st.integers(1, 4), st.integers(1, 4), st.booleans(), rng=st.integers(0, 9)
+)
+leaves = scalars | arrays | arrays.map(lambda a: a.ravel()[0] if a.size else None) | layers
+values = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(scalars, inner, max_size=4)
+        | st.frozensets(scalars, max_size=3)
+        | st.builds(Sequential, st.lists(layers, max_size=3))
+    ),
+    max_leaves=12,
+)
+
+
+def cross(value: object, **options: Any) -> Any:
+    encoder = codec.Encoder(**options)
+    decoder = codec.Decoder(encoder.message(encoder.outline(value)), **options)
+    result = decoder.value()
+    decoder.end()
+    return result
+
+
+def same(a: Any, b: Any) -> bool:  # noqa: PLR0911 - one line for each type
+    """Equal in type and value, NaN equal to NaN."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return same(list(a), list(b)) and same(list(a.values()), list(b.values()))
+    if isinstance(a, np.ndarray):
+        return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
+    if isinstance(a, Tensor):
+        return same(a.data, b.data) and a.requires_grad == b.requires_grad
+    if isinstance(a, Dense):
+        sizes = (a.input_size, a.output_size) == (b.input_size, b.output_size)
+        return sizes and same(a.weights, b.weights) and same(a.bias, b.bias)
+    if isinstance(a, Sequential):
+        return same(a.layers, b.layers)
+    if isinstance(a, np.generic):
+        return a.tobytes() == b.tobytes() or bool(np.isnan(a) and np.isnan(b))
+    if isinstance(a, float | complex):
+        return repr(a) == repr(b)
+    return bool(a == b)
+
+
+@given(values)
+def test_what_crosses_arrives_the_same(value: object) -> None:
+    assert same(cross(value), value)
+
+
+@given(values)
+def test_a_request_numbers_the_same_nodes_on_both_sides(value: object) -> None:
+    encoder = codec.Encoder()
+    decoder = codec.Decoder(encoder.message(encoder.outline(value)))
+    decoder.value()
+    assert [type(node) for node in decoder.nodes] == [type(node) for node in encoder.nodes]
+
+
+Point = namedtuple("Point", "x y")
+
+
+class Colour(IntEnum):
+    RED = 3
+
+
+class Word(str):
+    pass
+
+
+class Array(np.ndarray):
+    pass
+
+
+class Layer(Dense):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "base"),
+    [
+        (Point(1, 2), (1, 2)),
+        (Colour.RED, 3),
+        (Word("a"), "a"),
+        (OrderedDict(a=1), {"a": 1}),
+        (np.float64(0.5), np.float64(0.5)),
+        (np.zeros(2).view(Array), np.zeros(2)),
+        (np.arange(3, dtype=">i4"), np.arange(3, dtype="i4")),
+        (np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.arange(6.0).reshape(2, 3)),
+    ],
+)
+def test_a_subclass_arrives_as_its_base_type(value: object, base: object) -> None:
+    assert same(cross(value), base)
+
+
+def test_a_layer_of_a_subclass_arrives_as_dense() -> None:
+    assert type(cross(Layer(2, 3, rng=0))) is Dense
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), len, (x for x in ()), 2**5000, np.array([object()]), np.array(["text"]), range(3)],
+)
+def test_what_has_no_encoding_arrives_opaque(value: object) -> None:
+    arrived = cross({"fine": 1, "other": value})
+    assert arrived["fine"] == 1
+    assert isinstance(arrived["other"], codec.Opaque)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x: x + 1,
+        lambda x: x == 1,
+        lambda x: x < 1,
+        bool,
+        len,
+        float,
+        int,
+        lambda x: x.shape,
+        lambda x: x["key"],
+        lambda x: x(),
+        np.asarray,
+        lambda x: np.allclose(x, 1),
+        lambda x: abs(x - 1) < 1,
+        list,
+        round,
+        lambda x: 1 in x,
+        math.isnan,
+    ],
+)
+def test_any_use_of_an_opaque_value_fails(use: Any) -> None:
+    with pytest.raises(codec.OpaqueValueError):
+        use(codec.Opaque("thing"))
+
+
+def test_an_array_that_is_read_only_arrives_read_only() -> None:
+    array = np.arange(3)
+    array.flags.writeable = False
+    assert not cross(array).flags.writeable
+
+
+def test_one_object_twice_arrives_as_one_object() -> None:
+    layer = Dense(2, 2, rng=0)
+    arrived = cross([layer, {"again": layer}])
+    assert arrived[0] is arrived[1]["again"]
+
+
+def test_a_list_that_contains_itself_is_refused() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    assert same(cross(endless)[0][:0], [])  # a request may: it is numbered
+    encoder = codec.Encoder(number=False)
+    with pytest.raises(codec.TooLargeError):
+        encoder.outline(endless)
+
+
+@pytest.mark.parametrize(
+    "value", [np.zeros(codec.MAX_BYTES // 8 + 1), list(range(codec.MAX_ITEMS + 1)), "x" * 5_000_000]
+)
+def test_what_is_too_large_is_refused(value: object) -> None:
+    encoder = codec.Encoder()
+    with pytest.raises(codec.TooLargeError):
+        encoder.message(encoder.outline(value))
+
+
+# --- changes in place -----------------------------------------------------------------------------
+
+
+def change(node: Any, changed: Any) -> None:
+    """Give `node` the contents of `changed`, as a reply does."""
+    encoder = codec.Encoder(number=False)
+    message = encoder.message(encoder.contents(changed))
+    codec.Decoder(message, [node], number=False).update(node)
+
+
+@given(st.data())
+def test_a_node_takes_new_contents_in_place(data: st.DataObject) -> None:
+    pair = st.tuples(st.lists(scalars), st.lists(scalars)) | st.tuples(
+        st.dictionaries(scalars, scalars), st.dictionaries(scalars, scalars)
+    )
+    node, new = data.draw(pair)
+    identity = id(node)
+    change(node, new)
+    assert id(node) == identity
+    assert same(node, new)
+
+
+def test_a_layer_is_changed_in_its_own_array() -> None:
+    layer, other = Dense(3, 2, rng=0), Dense(3, 2, use_bias=False, rng=1)
+    weights = layer.weights.data
+    change(layer, other)
+    assert layer.weights.data is weights
+    assert np.array_equal(weights, other.weights.data)
+    assert layer.bias is None
+
+
+def test_a_change_that_an_object_refuses_is_told() -> None:
+    with pytest.raises(codec.UnreadableError, match="Dense"):
+        change(Dense(3, 2, rng=0), Dense(4, 2, rng=0))
+    with pytest.raises(codec.UnreadableError, match="ndarray"):
+        change(np.zeros(3), np.zeros(4))
+    broken = Dense(3, 2, rng=0)
+    del broken._weights
+    with pytest.raises(codec.UnreadableError, match="Dense"):
+        change(Dense(3, 2, rng=0), broken)
+
+
+# --- bytes from a stranger ------------------------------------------------------------------------
+
+
+def types_in(value: object) -> set[type]:
+    found = {type(value)}
+    inner: list[Any] = []
+    if isinstance(value, list | tuple | set | frozenset):
+        inner = list(value)
+    elif isinstance(value, dict):
+        inner = [*value, *value.values()]
+    elif isinstance(value, Sequential):
+        inner = value.layers
+    for item in inner:
+        found |= types_in(item)
+    return found
+
+
+def decode(message: bytes) -> None:
+    """Decode as the examiner does: a value of allowed types, or CodecError, nothing else."""
+    given_nodes = [Dense(2, 2, rng=0), np.zeros(3), [1, 2], {"a": 1}]
+    try:
+        decoder = codec.Decoder(message, given_nodes, number=False)
+        while decoder.left():
+            assert types_in(decoder.value()) <= ALLOWED
+        decoder = codec.Decoder(message, given_nodes, number=False)
+        for node in given_nodes:
+            decoder.update(node)
+    except codec.CodecError:
+        pass
+
+
+@settings(max_examples=CASES, deadline=2000)
+@given(st.binary(max_size=200))
+def test_random_bytes_never_do_harm(message: bytes) -> None:
+    decode(message)
+
+
+@settings(max_examples=CASES, deadline=2000)
+@given(values, st.data())
+def test_damaged_messages_never_do_harm(value: object, data: st.DataObject) -> None:
+    encoder = codec.Encoder(number=False)
+    message = bytearray(encoder.message(encoder.outline(value)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(message) - 1))
+        message[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
+        if not message:
+            break
+    decode(bytes(message))
+
+
+def forge(outline: object, raw: bytes = b"") -> bytes:
+    text = json.dumps(outline).encode()
+    return struct.pack("<BI", codec.VERSION, len(text)) + text + raw
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=2), inner),
+)
+tags = st.sampled_from("jblDtSZanXYAQhrO")
+outlines = st.recursive(
+    json_values,
+    lambda inner: st.builds(
+        lambda tag, parts: [tag, *parts], tags, st.lists(inner | st.integers(-1, 13), max_size=7)
+    ),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=CASES, deadline=2000)
+@given(st.lists(outlines, max_size=3), st.binary(max_size=64))
+def test_forged_outlines_never_do_harm(outline: object, raw: bytes) -> None:
+    decode(forge(outline, raw))
+
+
+@pytest.mark.parametrize(
+    "outline",
+    [
+        [["a", 8, True, 0, 2**31]],
+        [["a", 8, True, 0, *([2**16] * 4)]],
+        [["a", 8, True, -8, 1]],
+        [["a", 99, True, 0, 1]],
+        [["a", 12, True, 0, *([1] * 65)]],
+        [["a", 12, True, 0, 0, 2**30, 2**30, 2**30]],
+        [["r", 99]],
+        [["r", -1]],
+        [["r", True]],
+        [["h", "Scale", 1]],
+        [["D", 1]],
+        [["D", ["l"], 1]],
+        [["S", ["l"]]],
+        [["n", 1, 300]],
+        [["n", 12, "text"]],
+        [["j", "a", "b"]],
+        [["b", 0, 10]],
+        [["Y", 2, 2, None, None]],
+        [["Y", "a", 2, ["a", 12, True, 0, 1, 1], None]],
+        [["X", True, ["l"], None]],
+        [["Q", 1]],
+        [["A", 17]],
+        [["O"]],
+        [{"a": 1}],
+        [[]],
+        [[[]]],
+        [10**400],
+        {},
+        7,
+    ],
+    ids=str,
+)
+def test_known_tricks_are_refused(outline: object) -> None:
+    message = forge(outline, b"\0" * 8)
+    try:
+        decoder = codec.Decoder(message, number=False)
+        value = decoder.value()
+    except codec.CodecError:
+        return
+    assert types_in(value) <= ALLOWED
+    assert outline == [["Q", 1]] or outline[0][0] in {"a", "Y"}, value
+
+
+def test_deep_nesting_is_refused_quickly() -> None:
+    text = b"[" * 100_000 + b"]" * 100_000
+    with pytest.raises(codec.CodecError):
+        codec.Decoder(struct.pack("<BI", codec.VERSION, len(text)) + text)
+    nested: Any = 1
+    for _ in range(codec.MAX_DEPTH + 2):
+        nested = ["l", nested]
+    with pytest.raises(codec.CodecError):
+        codec.Decoder(forge([nested]), number=False).value()
+
+
+def test_another_version_is_refused() -> None:
+    with pytest.raises(codec.CodecError):
+        codec.Decoder(b"\2" + forge([1])[1:])
