@@ -4,6 +4,8 @@ Every option here exists, in nbgrader or in grader/ (a test compares them with t
 not set keeps nbgrader's value.
 """
 
+import os
+import sys
 from pathlib import Path
 
 from grader.autograde import use_wall
@@ -12,6 +14,10 @@ from grader.release import use_safe_release
 COURSE = Path(__file__).resolve().parent
 
 c = get_config()  # noqa: F821, defined by the loader
+
+# nbgrader starts the program `alembic` for a new gradebook and takes for granted that it is on the
+# PATH; beside this Python it is, whether or not the environment was activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 # source/, release/, submitted/, autograded/, feedback/ and gradebook.db are in this folder.
 c.CourseDirectory.root = str(COURSE)
