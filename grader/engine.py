@@ -77,42 +77,23 @@ class Engine:
         fresh = iter(tasks)
         suspects: collections.deque[_Attempt[Task]] = collections.deque()
         running: dict[cf.Future[Result], _Attempt[Task]] = {}
-        while True:
-            if suspects and not running:
-                attempt = suspects.popleft()
-                attempt.alone = True
-                self._submit(function, attempt, running, suspects)
-            while not suspects and len(running) < 2 * self.workers:
-                task = next(fresh, _NOTHING)
-                if task is _NOTHING:
-                    break
-                self._submit(function, _Attempt(task), running, suspects)
-            if not running and not suspects:
-                return
-            for future in cf.wait(running, return_when=cf.FIRST_COMPLETED).done:
-                attempt = running.pop(future)
-                try:
-                    yield Done(attempt.task, future.result())
-                    continue
-                except self._fatal:
-                    raise
-                except (cf.BrokenExecutor, cf.CancelledError) as error:
-                    self._discard()
-                    reason, died = str(error), True
-                except self._deaths as error:
-                    reason, died = str(error), True
-                except Exception as error:  # noqa: BLE001, told in the end, never hidden
-                    reason, died = f"{type(error).__name__}: {error}", False
-                attempt.failures += attempt.alone or not died
-                if attempt.failures >= ATTEMPTS:
-                    yield Lost(attempt.task, reason)
-                else:
-                    suspects.append(attempt)
+        try:
+            while True:
+                self._refill(function, fresh, suspects, running)
+                if not running and not suspects:
+                    return
+                for future in cf.wait(running, return_when=cf.FIRST_COMPLETED).done:
+                    outcome = self._settle(running.pop(future), future, suspects)
+                    if outcome is not None:
+                        yield outcome
+        finally:
+            for future in running:
+                future.cancel()
 
     def close(self, wait: bool = True) -> None:
         """Let the workers end; without `wait` return while they still do."""
         if self._executor is not None:
-            self._executor.shutdown(wait=wait, cancel_futures=True)
+            self._executor.shutdown(wait=wait)
             self._executor = None
 
     def __enter__(self) -> Engine:
@@ -120,6 +101,48 @@ class Engine:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.close(wait=kind is None)
+
+    def _refill(
+        self,
+        function: Callable[[Task], Result],
+        fresh: Iterator[Task],
+        suspects: collections.deque[_Attempt[Task]],
+        running: dict[cf.Future[Result], _Attempt[Task]],
+    ) -> None:
+        """Submit a suspect when nothing else runs, or fresh tasks while there is no suspect."""
+        if suspects and not running:
+            attempt = suspects.popleft()
+            attempt.alone = True
+            self._submit(function, attempt, running, suspects)
+        while not suspects and len(running) < 2 * self.workers:
+            task = next(fresh, _NOTHING)
+            if task is _NOTHING:
+                return
+            self._submit(function, _Attempt(task), running, suspects)
+
+    def _settle(
+        self,
+        attempt: _Attempt[Task],
+        future: cf.Future[Result],
+        suspects: collections.deque[_Attempt[Task]],
+    ) -> Done[Task, Result] | Lost[Task] | None:
+        """What came of an attempt; None where the task becomes a suspect."""
+        try:
+            return Done(attempt.task, future.result())
+        except self._fatal:
+            raise
+        except (cf.BrokenExecutor, cf.CancelledError) as error:
+            self._discard()
+            reason, died = str(error), True
+        except self._deaths as error:
+            reason, died = str(error), True
+        except Exception as error:  # noqa: BLE001, told in the end, never hidden
+            reason, died = f"{type(error).__name__}: {error}", False
+        attempt.failures += attempt.alone or not died
+        if attempt.failures >= ATTEMPTS:
+            return Lost(attempt.task, reason)
+        suspects.append(attempt)
+        return None
 
     def _submit(
         self,

@@ -43,14 +43,16 @@ def cluster_engine(address: str) -> Engine:
 
     def client() -> Any:
         try:
-            return distributed.Client(address, timeout=10)  # type: ignore[no-untyped-call]
+            return distributed.Client(address, timeout=5)  # type: ignore[no-untyped-call]
         except (OSError, TimeoutError, ValueError) as error:
             raise ClusterError(f"no Dask scheduler answers at {address} ({error})") from error
 
     connected = client()
+    try:
+        connected.wait_for_workers(1, timeout=20)
+    except TimeoutError:
+        raise ClusterError(f"the Dask cluster at {address} has no workers: start some") from None
     workers = sum(connected.nthreads().values())
-    if not workers:
-        raise ClusterError(f"the Dask cluster at {address} has no workers yet: start some")
 
     def executor() -> cf.Executor:
         nonlocal connected

@@ -1,0 +1,358 @@
+"""`grader run` from end to end, through the wall: what it leaves, and what disturbs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mini_course import (
+    ASSIGNMENT,
+    GOOD,
+    LOOPING,
+    RAISING,
+    WRONG,
+    MiniCourse,
+    family,
+    wait_until_gone,
+)
+from sqlalchemy.exc import SAWarning
+from stock_course import sqlite_rows
+
+from grader.secret import course_secret
+
+ANSWERS = {
+    "ada": GOOD,
+    "bob": WRONG,
+    "cy d": {},
+    "dée": RAISING,
+    "eve[1]": GOOD,
+}
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> MiniCourse:
+    """A course with five submissions, nothing graded."""
+    course = MiniCourse(tmp_path_factory.mktemp("mini") / "course").create()
+    for student, answers in ANSWERS.items():
+        course.submit(student, answers, f"I am {student}.")
+    return course
+
+
+@pytest.fixture
+def course(released: MiniCourse, tmp_path: Path) -> MiniCourse:
+    return released.copy(tmp_path / "course")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(released: MiniCourse, tmp_path_factory: pytest.TempPathFactory) -> MiniCourse:
+    """The course, graded in one go."""
+    graded = released.copy(tmp_path_factory.mktemp("undisturbed") / "course")
+    code, output = graded.run("run", ASSIGNMENT)
+    assert code == 0, output
+    return graded
+
+
+def rows(course: MiniCourse) -> dict[str, list[tuple[object, ...]]]:
+    return sqlite_rows(course.root / "gradebook.db")
+
+
+def assert_same(course: MiniCourse, other: MiniCourse) -> None:
+    assert rows(course) == rows(other)
+    ours, theirs = course.files(), other.files()
+    assert list(ours) == list(theirs)
+    assert ours == theirs
+
+
+def test_a_class_is_graded_and_has_its_feedback(undisturbed: MiniCourse) -> None:
+    with undisturbed.api().gradebook as gradebook:
+        scores = {s.student.id: s.score for s in gradebook.assignment_submissions(ASSIGNMENT)}
+    assert scores == {"ada": 9, "bob": 6, "cy d": 0, "dée": 4, "eve[1]": 9}
+    page = undisturbed.files("feedback")[f"feedback/bob/{ASSIGNMENT}/mini.html"].decode()
+    assert "6 / 14" in page
+    assert "secret token" not in page.replace("failed: 0 of 3 points\nsecret token", "")
+    assert "double(21)" not in page
+    output = undisturbed.output()
+    assert "graded" in output
+    assert "(0 to 9) of 14" in output
+
+
+def test_the_log_has_the_time_of_every_cell(undisturbed: MiniCourse) -> None:
+    events = undisturbed.events("recorded")
+    assert {event["student"] for event in events} == set(ANSWERS)
+    for event in events:
+        assert {"mini/double", "mini/test_total", "mini/test_double-hidden"} <= set(event["cells"])
+        assert event["seconds"] >= sum(event["cells"].values())
+
+
+def test_nbgrader_autograde_leaves_the_same(undisturbed: MiniCourse, tmp_path: Path) -> None:
+    course = undisturbed.copy(tmp_path / "stock")
+    shutil.rmtree(course.root / "autograded")
+    shutil.rmtree(course.root / "feedback")
+    connection = sqlite3.connect(course.root / "gradebook.db")
+    for table in ("grade", "comment", "submitted_notebook", "submitted_assignment", "student"):
+        connection.execute(f"DELETE FROM {table}")
+    connection.commit()
+    connection.close()
+    api = course.api()
+    for student in ANSWERS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)
+            result = api.autograde(ASSIGNMENT, student)
+        assert result["success"], result
+        if "[" not in student:  # `nbgrader generate_feedback` takes every id for a pattern
+            result = api.generate_feedback(ASSIGNMENT, student)
+            assert result["success"], result
+    assert rows(course) == rows(undisturbed)
+    theirs = course.files()
+    ours = {
+        name: data
+        for name, data in undisturbed.files().items()
+        if not name.endswith(".grading.json") and not name.startswith("feedback/eve[1]")
+    }
+    assert list(theirs) == list(ours)
+    for name, content in ours.items():
+        assert theirs[name] == content, name
+
+
+def test_a_second_run_grades_nothing_again(undisturbed: MiniCourse, tmp_path: Path) -> None:
+    course = undisturbed.copy(tmp_path / "again")
+    before = course.files()
+    stamps = {path: path.stat().st_mtime_ns for path in (course.root / "feedback").rglob("*")}
+    (course.root / "grader.log").unlink()
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert len(course.events("skipped")) == len(ANSWERS)
+    assert not course.events("recorded")
+    assert course.files() == before
+    assert stamps == {p: p.stat().st_mtime_ns for p in (course.root / "feedback").rglob("*")}
+
+
+def test_what_changed_is_graded_again_and_only_that(
+    undisturbed: MiniCourse, tmp_path: Path
+) -> None:
+    course = undisturbed.copy(tmp_path / "changed")
+    (course.root / "grader.log").unlink()
+    course.submit("bob", GOOD, "I am bob.")
+    os.utime(course.submitted("ada") / "mini.ipynb")  # a later date alone is no change
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert [event["student"] for event in course.events("recorded")] == ["bob"]
+    assert course.events("recorded")[0]["score"] == 9
+    fresh = {event["student"] for event in course.events("pagemade") if event["fresh"]}
+    assert fresh == {"bob"}
+
+
+def test_force_and_student_and_dry_run(undisturbed: MiniCourse, tmp_path: Path) -> None:
+    course = undisturbed.copy(tmp_path / "options")
+    (course.root / "grader.log").unlink()
+    course.submit("ada", WRONG)
+    before = course.files(), rows(course)
+    code, output = course.run("run", ASSIGNMENT, "--dry-run")
+    assert code == 0
+    assert "ada: would be graded" in output
+    assert "bob: graded already" in output
+    assert (course.files(), rows(course)) == before
+    code, output = course.run("run", "--assignment", ASSIGNMENT, "--student=eve[1]", "--force")
+    assert code == 0, output
+    assert [event["student"] for event in course.events("recorded")] == ["eve[1]"]
+    assert course.files() == before[0]
+
+
+def test_a_late_penalty_follows_a_grade_given_by_hand(
+    undisturbed: MiniCourse, tmp_path: Path
+) -> None:
+    course = undisturbed.copy(tmp_path / "late")
+    with course.api().gradebook as gradebook:
+        gradebook.update_or_create_assignment(ASSIGNMENT, duedate="2028-01-01 12:00:00 UTC")
+        gradebook.find_grade("explain", "mini", ASSIGNMENT, "ada").manual_score = 5
+        gradebook.db.commit()
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    page = course.files("feedback")[f"feedback/ada/{ASSIGNMENT}/mini.html"].decode()
+    assert "Late submission penalty" in page
+    assert "Score: 0 / 14" in page
+    assert "-14" in page
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "nope"], ["run", "a", "b"], []])
+def test_what_cannot_be_done_is_said_in_one_line(course: MiniCourse, arguments: list[str]) -> None:
+    code, output = course.run(*arguments)
+    assert code == 2
+    assert "Traceback" not in output
+    assert output.strip()
+
+
+def test_a_source_that_differs_from_the_gradebook_stops_the_run(course: MiniCourse) -> None:
+    path = course.root / "source" / ASSIGNMENT / "mini.ipynb"
+    path.write_text(path.read_text().replace("double(21) == 42", "double(22) == 44"))
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 2
+    assert "generate_assignment" in output
+    assert not (course.root / "autograded").exists()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_class_of_none_and_of_one(course: MiniCourse, count: int) -> None:
+    for student in list(ANSWERS)[count:]:
+        shutil.rmtree(course.root / "submitted" / student)
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert len(rows(course)["submission"]) == count
+
+
+def test_the_unreadable_are_listed_and_stop_nobody(course: MiniCourse) -> None:
+    (course.submitted("bob") / "mini.ipynb").write_text("{")
+    (course.submitted("cy d") / "mini.ipynb").unlink()
+    (course.submitted("eve[1]") / "timestamp.txt").write_text("tomorrow")
+    course.submit("fay", LOOPING)
+    code, output = course.run("run", ASSIGNMENT, "--workers=1")
+    assert code == 1
+    assert "bob: mini.ipynb is not valid JSON (line 1)" in output
+    assert "cy d: mini.ipynb is missing" in output
+    assert "eve[1]: timestamp.txt holds no" in output
+    assert {row[1] for row in rows(course)["submission"]} == {"ada", "dée", "fay"}
+    timed_out = {event["student"]: event["timed_out"] for event in course.events("recorded")}
+    assert timed_out["fay"] == ["test_total"]
+    assert timed_out["ada"] == []
+
+
+def test_twenty_times_killed_the_class_is_complete_and_the_same(
+    course: MiniCourse, tmp_path: Path
+) -> None:
+    for number in range(25):
+        course.submit(f"student {number}", GOOD if number % 3 else WRONG, f"Number {number}.")
+    course_secret(course.root)
+    undisturbed = course.copy(tmp_path / "undisturbed")
+    chance = random.Random(4)
+    log = course.root / "grader.log"
+    for number in range(20):
+        process = course.start("run", ASSIGNMENT, "--workers=2")
+        if number % 2:  # anywhere in the beginning
+            process.join(chance.uniform(0.0, 0.5))
+        else:  # anywhere at work
+            before = log.stat().st_size if log.exists() else 0
+            while process.is_alive() and (not log.exists() or log.stat().st_size < before + 500):
+                time.sleep(0.005)
+            process.join(chance.uniform(0.0, 0.2))
+        relatives = family(process.pid or 0) if process.is_alive() else set()
+        process.kill()
+        process.join()
+        assert not wait_until_gone(relatives), "a worker or a sandbox outlived its driver"
+    recorded = {event["student"] for event in course.events("recorded")}
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert len(recorded) >= 3
+    graded = [event["student"] for event in course.events("recorded") if not event["resumed"]]
+    assert len(graded) == len(set(graded))
+    code, output = undisturbed.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert_same(course, undisturbed)
+
+
+def test_two_runs_at_once_share_the_work(course: MiniCourse, undisturbed: MiniCourse) -> None:
+    shutil.copy(undisturbed.root / "course.secret", course.root)
+    runs = [
+        course.start("run", ASSIGNMENT, "--workers=1", f"--ClassApp.timings={n}.log") for n in "ab"
+    ]
+    for run in runs:
+        run.join(120)
+    assert [run.exitcode for run in runs] == [0, 0], course.output()
+    assert_same(course, undisturbed)
+    graded = [
+        json.loads(line)["student"]
+        for name in "ab"
+        for line in (course.root / f"{name}.log").read_text().splitlines()
+        if '"recorded"' in line
+    ]
+    assert sorted(graded) == sorted(ANSWERS)
+
+
+def test_a_submission_that_changes_while_it_is_read_is_graded_as_it_came_to_be(
+    course: MiniCourse,
+) -> None:
+    done = threading.Event()
+    path = course.submitted("ada") / "mini.ipynb"
+    contents = [course.notebook(GOOD), course.notebook(WRONG)]
+
+    def change() -> None:
+        while not done.wait(0.0005):
+            contents.reverse()
+            path.with_suffix(".new").write_bytes(contents[0])
+            path.with_suffix(".new").rename(path)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    time.sleep(0.05)
+    first, output = course.run("run", ASSIGNMENT, "--student=ada")
+    done.set()
+    thread.join()
+    assert first == 0 or "change while they are read" in output
+    path.write_bytes(course.notebook(WRONG))
+    code, output = course.run("run", ASSIGNMENT, "--student=ada")
+    assert code == 0, output
+    with course.api().gradebook as gradebook:
+        assert gradebook.find_submission(ASSIGNMENT, "ada").score == 6
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)],
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
+    course: MiniCourse, undisturbed: MiniCourse, full_disk: Path
+) -> None:
+    shutil.copy(undisturbed.root / "course.secret", course.root)
+    (course.root / "autograded").symlink_to(full_disk)
+    (full_disk / "filler").write_bytes(bytes(50 * 1024))
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 3, output
+    assert "No space left on device" in output
+    assert "run the same command again" in output
+    assert "Traceback" not in output
+    (full_disk / "filler").unlink()
+    shutil.copytree(full_disk, course.root / "room", symlinks=True)
+    (course.root / "autograded").unlink()
+    (course.root / "room").rename(course.root / "autograded")
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert_same(course, undisturbed)
+
+
+def test_a_folder_that_cannot_be_written_is_said_to_be(course: MiniCourse) -> None:
+    (course.root / "autograded").mkdir()
+    if os.geteuid() == 0:  # root may write anywhere but on a read-only file system
+        autograded = str(course.root / "autograded")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", autograded], check=True)
+    else:
+        (course.root / "autograded").chmod(0o500)
+    try:
+        before = rows(course)
+        code, output = course.run("run", ASSIGNMENT)
+    finally:
+        if os.geteuid() == 0:
+            subprocess.run(["umount", str(course.root / "autograded")], check=True)
+    assert code == 3, output
+    assert "make the folder writable" in output
+    assert rows(course) == before
