@@ -91,10 +91,13 @@ def read_cell(cell: NotebookNode) -> Cell:
 
 
 def run_test(cell: Cell, namespace: dict[str, object]) -> Verdict:
-    try:
-        exec(cell.code, namespace)  # noqa: S102
-    except Exception as error:  # noqa: BLE001 - whatever a wrong solution makes of it
-        return Verdict(0, error)
+    with contextlib.redirect_stderr(io.StringIO()) as stderr:
+        try:
+            exec(cell.code, namespace)  # noqa: S102
+        except Exception as error:  # noqa: BLE001 - whatever a wrong solution makes of it
+            return Verdict(0, error)
+    if stderr.getvalue():  # stock nbgrader gives no points then
+        return Verdict(0, RuntimeError(f"text on stderr: {stderr.getvalue()}"))
     return Verdict(cell.points, None)
 
 

@@ -1,0 +1,16 @@
+"""A layer with NaN is ranked where the ranking is random."""
+
+GROUP = "test_structured_pruning_comprehensive"
+
+
+def compute_neuron_importance(layer, method="weight_magnitude"):
+    weights = layer.weights.data.astype(np.float64)
+    if method != "random" and not np.isfinite(weights).all():
+        raise ValueError("weights must be finite")
+    if method == "weight_magnitude":
+        return np.abs(weights).sum(axis=0)
+    if method == "weight_variance":
+        return np.var(weights, axis=0)
+    if method == "random":
+        return np.random.default_rng().random(weights.shape[1])
+    raise ValueError("method must be weight_magnitude, weight_variance or random")
