@@ -1,0 +1,18 @@
+"""Crashes the interpreter (point 4)."""
+
+from redteam.tools import World, in_scale
+
+BASE = "honest"
+COSTS = ("test_scale", "test_scale-random")
+LIMITS = "short"
+
+
+def attack(notebook, world: World) -> None:
+    in_scale(
+        notebook,
+        """
+        import ctypes
+
+        ctypes.string_at(0)
+        """,
+    )

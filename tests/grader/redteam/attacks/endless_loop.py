@@ -1,0 +1,17 @@
+"""Never returns from one function; the others' checks are graded (point 4)."""
+
+from redteam.tools import World, in_scale
+
+BASE = "honest"
+COSTS = ("test_scale", "test_scale-random")
+LIMITS = "short"
+
+
+def attack(notebook, world: World) -> None:
+    in_scale(
+        notebook,
+        """
+        while True:
+            pass
+        """,
+    )

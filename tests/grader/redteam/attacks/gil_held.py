@@ -1,0 +1,16 @@
+"""Loops in C, where no interrupt is seen (point 4)."""
+
+from redteam.tools import World, in_scale
+
+BASE = "honest"
+COSTS = ("test_scale", "test_scale-random")
+LIMITS = "short"
+
+
+def attack(notebook, world: World) -> None:
+    in_scale(
+        notebook,
+        """
+        sum(__import__("itertools").repeat(1))
+        """,
+    )

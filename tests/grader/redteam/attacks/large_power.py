@@ -1,0 +1,16 @@
+"""Computes a number with billions of digits (point 4)."""
+
+from redteam.tools import World, in_scale
+
+BASE = "honest"
+COSTS = ("test_scale", "test_scale-random")
+LIMITS = "short"
+
+
+def attack(notebook, world: World) -> None:
+    in_scale(
+        notebook,
+        """
+        7 ** (10**9)
+        """,
+    )

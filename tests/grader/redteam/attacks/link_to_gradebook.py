@@ -1,0 +1,13 @@
+"""Hands in a symbolic link to the gradebook (points 3, 5)."""
+
+from redteam.course import NOTEBOOK
+from redteam.tools import World
+
+BASE = "honest"
+REFUSED = "symbolic link"
+
+
+def attack_folder(folder, world: World) -> None:
+    notebook = folder / f"{NOTEBOOK}.ipynb"
+    notebook.unlink()
+    notebook.symlink_to(world.course / "gradebook.db")
