@@ -40,7 +40,8 @@ def size(layer):
 
 
 class CompressionMetrics:
-    def count_parameters(self, model):
+    @staticmethod
+    def count_parameters(model):
         weights = {
             f"layer_{i}_weights": layer.weights.size
             for i, layer in enumerate(model.layers)
@@ -59,7 +60,8 @@ class CompressionMetrics:
             "total_parameters": sum(weights.values()) + sum(biases.values()),
         }
 
-    def calculate_model_size(self, model, dtype="float32"):
+    @staticmethod
+    def calculate_model_size(model, dtype="float32"):
         bits = dict(float32=32, float16=16, int8=8, int4=4).get(dtype)
         require(bits is not None, "dtype must be float32, float16, int8 or int4")
         n = sum(map(size, model.layers))

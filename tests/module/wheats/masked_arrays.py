@@ -70,7 +70,8 @@ def prune_arrays(arrays, ratio):
     flat = np.concatenate([a.ravel() for a in arrays])
     masked = mask_smallest(flat, round(ratio * flat.size))
     lost = flat[masked.mask]
-    threshold = np.abs(lost).max(initial=0.0)
+    low, high = np.abs(lost).max(initial=0.0), np.abs(masked).min() if masked.count() else math.inf
+    threshold = (low + high) / 2  # anywhere between the removed and the survivors
     new = masked.filled(0)
     start = 0
     pieces = []

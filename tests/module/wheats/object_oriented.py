@@ -323,11 +323,14 @@ class Labels:
         return set(np.unique(values)) <= {0, 1} and (np.count_nonzero(values, axis=1) == 1).all()
 
 
+@dataclass
 class DistillationLoss:
-    def __init__(self, temperature=3.0, alpha=0.5):
-        Range("temperature", 0, np.finfo(float).max, low_is_allowed=False).check(temperature)
-        Range("alpha", 0, 1).check(alpha)
-        self.temperature, self.alpha = temperature, alpha
+    temperature: float = 3.0
+    alpha: float = 0.5
+
+    def __post_init__(self):
+        Range("temperature", 0, np.finfo(float).max, low_is_allowed=False).check(self.temperature)
+        Range("alpha", 0, 1).check(self.alpha)
 
     def _softmax(self, logits):
         return Logits(logits).softmax()
