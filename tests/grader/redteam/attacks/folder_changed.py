@@ -13,6 +13,6 @@ def attack(notebook, world: World) -> None:
 
         os.makedirs("/tmp/a/b", exist_ok=True)
         os.chdir("/tmp/a/b")
-        os.rmdir("../here")
+        os.rmdir("../b")
         """,
     )
