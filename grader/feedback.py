@@ -46,6 +46,7 @@ class _Cell:
     score: float | None
     points: float | None
     comment: Markup | None
+    message: str
 
     @property
     def lost(self) -> bool:
@@ -129,7 +130,14 @@ def _cell(cell: Mapping[str, Any], sheet: Sheet, shown: Mapping[str, str]) -> _C
         score=score,
         points=points,
         comment=_markdown(comment) if comment else None,
+        message=_message(cell) if kind == "test" else "",
     )
+
+
+def _message(cell: Mapping[str, Any]) -> str:
+    """What a check says of a property that does not hold, for the overview; else nothing."""
+    errors = (o for o in cell.get("outputs", []) if o["output_type"] == "error")
+    return " ".join(next((str(error["evalue"]) for error in errors), "").split())
 
 
 def _kind(known: Mapping[str, Any]) -> str:
