@@ -55,12 +55,7 @@ def smallest(weights, k):
     return np.argsort(bits)[:k]
 
 
-def prune_weights_by_magnitude(layer, pruning_ratio=0.5):
-    model, info = prune_model_by_magnitude(Sequential([layer]), pruning_ratio)
-    return layer, info
-
-
-def prune_model_by_magnitude(model, pruning_ratio=0.5, scope="global"):
+def prune(model, pruning_ratio, scope):
     if math.isnan(pruning_ratio) or not 0.0 <= pruning_ratio <= 1.0:
         raise ValueError("pruning_ratio must be in [0, 1]")
     if scope not in ("global", "layer"):
@@ -99,6 +94,15 @@ def prune_model_by_magnitude(model, pruning_ratio=0.5, scope="global"):
                 }
             )
     return model, info
+
+
+def prune_weights_by_magnitude(layer, pruning_ratio=0.5):
+    _, info = prune(Sequential([layer]), pruning_ratio, "global")
+    return layer, info
+
+
+def prune_model_by_magnitude(model, pruning_ratio=0.5, scope="global"):
+    return prune(model, pruning_ratio, scope)
 
 
 def check_bits(bits, lowest):
