@@ -21,13 +21,15 @@ from typing import Any
 
 import nbgrader.apps.api
 import nbgrader.apps.autogradeapp
+import nbgrader.apps.generatefeedbackapp
 import nbgrader.converters
-import nbgrader.converters.autograde
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters.autograde import Autograde
 from nbgrader.converters.base import NbGraderException
+from nbgrader.converters.generate_feedback import GenerateFeedback
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
@@ -37,7 +39,7 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
 )
 from nbgrader.utils import find_all_files, is_grade, is_solution, parse_utc
-from traitlets import Bool, Dict, List, TraitError, validate
+from traitlets import Bool, Dict, List
 from traitlets.config import Config
 
 from grader.assignment import (
@@ -67,11 +69,16 @@ def use_wall(c: Config, show_hidden_tests_after_deadline: bool = False) -> None:
     """
     for module in (
         nbgrader.converters,
-        nbgrader.converters.autograde,
         nbgrader.apps.autogradeapp,
         nbgrader.apps.api,
     ):
         module.Autograde = WalledAutograde
+    for module in (
+        nbgrader.converters,
+        nbgrader.apps.generatefeedbackapp,
+        nbgrader.apps.api,
+    ):
+        module.GenerateFeedback = LiteralFeedback
     c.Autograde.sanitize_preprocessors = []
     c.Autograde.autograde_preprocessors = list(_RECORD)
     if show_hidden_tests_after_deadline:
@@ -145,15 +152,6 @@ class WalledAutograde(Autograde):
     sanitize_preprocessors: List[Any] = List([]).tag(config=True)
     autograde_preprocessors = List(list(_RECORD)).tag(config=True)
 
-    @validate("limits")
-    def _known_limits(self, proposal: dict[str, Any]) -> dict[str, Any]:
-        limits: dict[str, Any] = proposal["value"]
-        unknown = sorted(set(limits) - set(Limits.__dataclass_fields__))
-        if unknown:
-            known = ", ".join(Limits.__dataclass_fields__)
-            raise TraitError(f"no limit is called {unknown[0]!r}; there are: {known}")
-        return limits
-
     def start(self) -> None:
         """Grade what is to be graded. Raises NbGraderException where anything was not."""
         if self.config.get("Execute", Config()).get("enabled", True) is False:
@@ -176,13 +174,16 @@ class WalledAutograde(Autograde):
         raise NbGraderException(message)
 
     def _wall(self, assignment: Assignment) -> Wall:
-        wall = Wall(
+        unknown = sorted(set(self.limits) - set(Limits.__dataclass_fields__))
+        if unknown:
+            known = ", ".join(Limits.__dataclass_fields__)
+            self._stop(f"no limit is called {unknown[0]!r}; there are: {known}")
+        return Wall(
             assignment,
             Limits(**self.limits),
             hidden=(Path(self.coursedir.root),),
             protected=not self.run_student_code_with_all_my_rights,
         )
-        return wall
 
     def _read_assignments(self) -> dict[str, Assignment]:
         """The assignment's notebooks by name, as in source/ and as in the gradebook."""
@@ -198,49 +199,23 @@ class WalledAutograde(Autograde):
 
     def init_notebooks(self) -> None:
         """Find the submissions' folders. A student id is taken literally first, then as a glob."""
-        self.assignments: dict[str, list[str]] = {folder: [] for folder in self._folders()}
+        self._students = students_folders(self.coursedir, self.coursedir.submitted_directory)
+        self.assignments: dict[str, list[str]] = {str(f): [] for f in self._students.values()}
         if not self.assignments:
             self._stop(
                 f"no submission of {self.coursedir.assignment_id} by {self.coursedir.student_id} "
                 f"in {self.coursedir.submitted_directory}/; run `nbgrader collect` first"
             )
 
-    def _folders(self) -> list[str]:
-        course, wanted = self.coursedir, self.coursedir.student_id
-        pattern = course.directory_structure.format(
-            nbgrader_step=glob.escape(course.submitted_directory),
-            student_id="*",
-            assignment_id=glob.escape(course.assignment_id),
-        )
-        found = sorted(glob.glob(pattern, root_dir=course.root))
-        folders = [os.path.join(course.root, path) for path in found]
-        by_student = {self._student(folder): folder for folder in folders}
-        if wanted in by_student:
-            return [by_student[wanted]]
-        return [f for name, f in by_student.items() if fnmatch.fnmatchcase(name, wanted)]
-
-    def _student(self, folder: str) -> str:
-        regexp = self.coursedir.format_path(
-            re.escape(self.coursedir.submitted_directory),
-            "(?P<student_id>.*)",
-            re.escape(self.coursedir.assignment_id),
-            escape=True,
-        )
-        match = re.fullmatch(regexp, folder)
-        if match is None:
-            raise NbGraderException(f"no student's folder: {folder}")
-        return match["student_id"]
-
     def convert_notebooks(self) -> None:
         """Grade one submission after the other; what could not be graded is listed at the end."""
         failed: list[str] = []
         excluded = self.coursedir.student_id_exclude.split(",")
-        for folder in self.assignments:
-            student = self._student(folder)
+        for student, folder in self._students.items():
             if student in excluded:
                 continue
             try:
-                self._grade(Path(folder), student)
+                self._grade(folder, student)
             except (SubmissionError, ExaminationLost) as error:
                 failed.append(f"{student}: {error}")
                 self.log.error(failed[-1])
@@ -364,6 +339,49 @@ class WalledAutograde(Autograde):
         self.write_single_notebook(
             *self.exporter.from_notebook_node(examined.notebook, resources=resources)
         )
+
+
+class LiteralFeedback(GenerateFeedback):
+    """`GenerateFeedback`, for student ids with glob characters as well."""
+
+    def init_notebooks(self) -> None:
+        folders = students_folders(self.coursedir, self.coursedir.autograded_directory)
+        found = {
+            str(folder): sorted(map(str, folder.glob("*.ipynb"))) for folder in folders.values()
+        }
+        wanted = f"*/{self.coursedir.notebook_id}.ipynb"
+        self.assignments: dict[str, list[str]] = {
+            folder: kept
+            for folder, paths in found.items()
+            if (kept := [path for path in paths if fnmatch.fnmatchcase(path, wanted)])
+        }
+        if not self.assignments:
+            message = f"nothing of {self.coursedir.assignment_id} is autograded yet"
+            self.log.error(message)
+            raise NbGraderException(message)
+
+
+def students_folders(course: CourseDirectory, step: str) -> dict[str, Path]:
+    """The folders of one step (`submitted`, ...) for the assignment, by student id, in order.
+
+    The course's student_id is taken literally first, then as a glob.
+    """
+    pattern = course.directory_structure.format(
+        nbgrader_step=glob.escape(step),
+        student_id="*",
+        assignment_id=glob.escape(course.assignment_id),
+    )
+    assignment = re.escape(course.assignment_id)
+    place = course.format_path(re.escape(step), "(?P<student_id>.*)", assignment, escape=True)
+    students = {}
+    for path in sorted(glob.glob(pattern, root_dir=course.root)):
+        match = re.fullmatch(place, os.path.join(course.root, path))
+        if match is not None:
+            students[match["student_id"]] = Path(course.root, path)
+    if course.student_id in students:
+        return {course.student_id: students[course.student_id]}
+    wanted = course.student_id
+    return {name: folder for name, folder in students.items() if fnmatch.fnmatchcase(name, wanted)}
 
 
 def read_timestamp(folder: Path) -> dt.datetime | None:

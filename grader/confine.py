@@ -28,7 +28,7 @@ _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _LAST_CAPABILITY = 40
 _CAPABILITY_VERSION_3 = 0x20080522
 
-SCRATCH = "/tmp"
+SCRATCH = "/scratch"
 
 _REFUSED: tuple[
     tuple[str, int, int], ...

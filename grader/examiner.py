@@ -186,15 +186,22 @@ def prepare(
     """Warm up: the sandbox, the given cells' imports, the graded cells compiled."""
     sandbox = Sandbox(limits, hidden, protected)
     sandbox.start([cell.source for cell in assignment.given], [c.name for c in assignment.classes])
-    if protected:
-        probe.prove(sandbox)
     code = {
         cell.grade_id: compile(cell.source, cell.grade_id, "exec", dont_inherit=True)
         for cell in (*assignment.given, *assignment.checks)
     }
     names: dict[str, Any] = {"__name__": "__main__"}
     for cell in assignment.given:
-        exec(code[cell.grade_id], names)  # noqa: S102 - the course's own cell
+        try:
+            exec(code[cell.grade_id], names)  # noqa: S102 - the course's own cell
+        except Exception as error:
+            raise WallError(
+                f"the given cell {cell.grade_id} of {assignment.notebook} fails here: "
+                f"{type(error).__name__}: {error}; nothing was graded"
+            ) from error
+    sandbox.wait()
+    if protected:
+        probe.prove(sandbox)
     return sandbox, code
 
 

@@ -46,14 +46,18 @@ def stage(paths: list[str]) -> list[str]:
 
 
 def main(uid: int, program: str, arguments: list[str]) -> None:
-    sources = [i + 1 for i, word in enumerate(arguments) if word == "--ro-bind"]
-    places = stage([program, *(arguments[i] for i in sources)])
-    for i, place in zip(sources, places[1:], strict=True):
+    indices = [i + 1 for i, word in enumerate(arguments) if word == "--ro-bind"]
+    sources = [program, *(arguments[i] for i in indices)]
+    places = stage(sources)
+    reachable = places[0]
+    for i, source, place in zip(indices, sources[1:], places[1:], strict=True):
         arguments[i] = place
+        if program.startswith(f"{source}/"):  # with the libraries that lie beside it
+            reachable = place + program.removeprefix(source)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    os.execv(places[0], [program, *arguments])
+    os.execv(reachable, [program, *arguments])
 
 
 if __name__ == "__main__":

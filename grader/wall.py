@@ -31,12 +31,14 @@ _ALLOWED = (
     "core/training.py",
     "datasets/__init__.py",
     "datasets/digits.npz",
+    "export.py",
     "storage.py",
 )
 _SYSTEM = ("/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64", "/etc/ld.so.cache")
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
-    "HOME": "/tmp",
+    "HOME": "/scratch",
+    "TMPDIR": "/scratch",
     "USER": "student",
     "LOGNAME": "student",
     "LANG": "C.UTF-8",
@@ -132,9 +134,9 @@ class Sandbox:
     _process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self, cells: list[str], classes: list[str]) -> None:
-        """Build the wall, start the warm process and run the given cells there.
+        """Begin to build the wall, with a warm process behind it that runs the given cells.
 
-        Raises WallError where any of it fails. Nothing may be graded before `probe.prove`.
+        Raises WallError. `wait` for it, and let `probe.prove` prove it before anything is graded.
         """
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -148,14 +150,17 @@ class Sandbox:
                 pass_fds=[theirs.fileno()],
                 cwd="/",
             )
-        answer = self._order(
+        self._send(
             "prepare",
             cells=cells,
             classes=classes,
             output_bytes=self.limits.output_kb * 1024,
             picture_bytes=self.limits.picture_kb * 1024,
         )
-        if failed := answer.get("failed"):
+
+    def wait(self) -> None:
+        """Until the warm process is ready. Raises WallError; nothing may be graded unproven."""
+        if failed := self._answer().get("failed"):
             raise WallError(f"a given cell of the assignment fails behind the wall: {failed}")
 
     def fork(self) -> socket.socket:
@@ -177,9 +182,18 @@ class Sandbox:
         self._process.communicate()
 
     def _order(self, order: str, *descriptors: int, **details: Any) -> dict[str, Any]:
-        message = json.dumps({"order": order, **details}).encode()
+        self._send(order, *descriptors, **details)
+        return self._answer()
+
+    def _send(self, order: str, *descriptors: int, **details: Any) -> None:
         try:
+            message = json.dumps({"order": order, **details}).encode()
             socket.send_fds(self._control, [message], descriptors)
+        except OSError as error:
+            raise self._broken() from error
+
+    def _answer(self) -> dict[str, Any]:
+        try:
             answer = self._control.recv(2**20)
         except OSError as error:
             raise self._broken() from error
@@ -256,8 +270,10 @@ def _file_system(packages: dict[str, str], hidden: tuple[Path, ...]) -> list[str
         arguments += ["--ro-bind", outside, place]
     for mask in masks:
         arguments += ["--tmpfs", mask, "--remount-ro", mask]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--tmpfs", "/tmp"]
-    return [*arguments, "--remount-ro", "/", "--chdir", "/"]
+    if not _within(base, "/tmp"):
+        arguments += ["--symlink", "/scratch", "/tmp"]
+    arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    return [*arguments, "--tmpfs", "/scratch", "--remount-ro", "/", "--chdir", "/"]
 
 
 def find_bubblewrap() -> str:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -334,9 +335,7 @@ def test_nothing_stays_behind() -> None:
 def test_a_failing_given_cell_stops_the_grading() -> None:
     broken = assignment().given[0]
     cells = [c for c in assignment().cells if c is not broken]
-    import dataclasses  # noqa: PLC0415
-
-    bad = dataclasses.replace(broken, source="import no_such_module")
-    master = dataclasses.replace(assignment(), cells=(bad, *cells))
+    bad = replace(broken, source="import no_such_module")
+    master = replace(assignment(), cells=(bad, *cells))
     with Wall(master) as wall, pytest.raises(WallError, match="no_such_module"):
         wall.start()

