@@ -51,9 +51,7 @@ def compare_compression_techniques(model, inputs=None, labels=None):
         "baseline": result("baseline", model, original),
         "magnitude_pruning": result("magnitude pruning", pruned, stored_bytes(pruned, False)),
         "quantization": result("quantization", quantized, stored_bytes(quantized, True)),
-        "structured_pruning": result(
-            "structured pruning", structured, original
-        ),
+        "structured_pruning": result("structured pruning", structured, original),
         "combined": result("all combined", combined, stored_bytes(combined, True)),
     }
     results["magnitude_pruning"]["sparsity"] = sparsity(pruned)

@@ -61,4 +61,4 @@ class DistillationLoss:
         p = self._softmax(teacher / self.temperature)
         q = self._softmax(student / self.temperature)
         soft = self.temperature * (q - p)
-        return (self.alpha * hard + (1 - self.alpha) * soft)
+        return self.alpha * hard + (1 - self.alpha) * soft

@@ -390,8 +390,9 @@ def compare_compression_techniques(model, inputs=None, labels=None):
         }
         if inputs is not None and labels is not None:
             scores = m(Tensor(inputs)).data
-            right = Counter(max(enumerate(row), key=lambda p: p[1])[0] == y
-                            for row, y in zip(scores, labels))
+            right = Counter(
+                max(enumerate(row), key=lambda p: p[1])[0] == y for row, y in zip(scores, labels)
+            )
             entry["accuracy"] = float(Fraction(right[True], len(labels)))
         results[key] = entry
         return entry
