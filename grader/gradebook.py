@@ -532,6 +532,9 @@ def _engine(db_url: str) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def manual(connection: Any, record: Any) -> None:
         connection.isolation_level = None
+        if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
+            # The rollback journal is emptied, not removed: one wait for the disk less.
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:

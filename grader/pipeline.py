@@ -69,12 +69,18 @@ class ClassRun:
     """Grades a class and makes its feedback; tells `report` of everything as it happens."""
 
     def __init__(
-        self, course: Course, recorder: Recorder, engine: Engine, report: Callable[[Event], None]
+        self,
+        course: Course,
+        recorder: Recorder,
+        engine: Engine,
+        report: Callable[[Event], None],
+        examine: Callable[[ExamineTask], Examination] = examine,
     ) -> None:
         self._course = course
         self._recorder = recorder
         self._engine = engine
         self._report = report
+        self._examine = examine
         self._claims: dict[str, _Claim] = {}
         self._busy: list[str] = []
 
@@ -131,7 +137,7 @@ class ClassRun:
 
     def _grade(self, students: Iterable[str], force: bool) -> None:
         try:
-            for outcome in self._engine.run(examine, self._tasks(students, force)):
+            for outcome in self._engine.run(self._examine, self._tasks(students, force)):
                 claim = self._claims.pop(outcome.task.student)
                 with claim.lock:
                     if isinstance(outcome, Done):

@@ -1,0 +1,291 @@
+"""How fast a class is graded: `make bench-class`, or `python -m benchmarks.class_speed`.
+
+One class, one machine, one run. The few submissions that run into a time limit are timed apart.
+CPU is that of all processes together, sandboxes included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import itertools
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import THREADS
+from benchmarks.__main__ import ROW, row
+from benchmarks.class_course import MadeClass, fresh, make, stock
+from benchmarks.class_process import cpu_seconds, family, pss_mb
+from benchmarks.measure import Figure
+from grader.cli import RunApp
+from grader.configured import Configured, configured
+from grader.demo import ASSIGNMENT, COURSE
+from grader.engine import Engine
+from grader.events import Event, Recorded
+from grader.intake import read_contents, take_in
+from grader.pipeline import ClassRun
+from grader.worker import Examination, ExamineTask, examine
+
+COPIES = 200
+"""How often each of 50 submissions is repeated for the class of 10,000."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One `grader run`: wall seconds in all and of its two phases, CPU, memory at most (MB)."""
+
+    wall: float
+    grading: float
+    feedback: float
+    cpu: float
+    driver: float
+    worker: float
+
+
+def figures(count: int, sample: int, folder: Path) -> Iterator[Figure]:
+    """Make a class of `count` and measure it; slow sides on `sample` of it."""
+    made = make(folder / "class", count)
+    size = len(made.students)
+    some = made.students[:: max(1, size // sample)][:sample]
+    yield from _examining(made, some)
+
+    theirs = stock(fresh(made, folder / "stock", some), some)
+    yield Figure("stock autograde, CPU", _ms(theirs.autograde), "ms")
+    yield Figure("stock feedback, CPU", _ms(theirs.feedback), "ms")
+    yield Figure("stock start-up, CPU", [theirs.start], "s")
+
+    one = run(fresh(made, folder / "run", some), "--workers=1")
+    two_small = run(fresh(made, folder / "run", some), "--workers=2")
+    two = run(fresh(made, folder / "run", made.students), "--workers=2")
+    yield Figure("grader run, two workers", [size / two.wall], "/s")
+    yield Figure("throughput against stock", _ratios(theirs.wall, two.wall / size), at_least=15)
+    pages = _ratios(theirs.feedback, two.feedback / size)
+    yield Figure("feedback pages against stock", pages, at_least=8)
+    first = run(fresh(made, folder / "run", some[:2]), "--workers=2")
+    each = (two.cpu - first.cpu) / (size - 2)
+    yield Figure("grader run, CPU a submission, feedback too", [1000 * each], "ms")
+    yield Figure("start-up, CPU", [first.cpu - 2 * each], "s", at_most=1.5)
+    scale = (one.wall - first.wall) / max(two_small.wall - first.wall, 1e-9)
+    yield Figure("two workers against one, without start-up", [scale], at_least=1.6)
+    yield Figure("driver, PSS", [two.driver], "MB", at_most=300)
+    yield Figure("a worker with its submission, PSS", [two.worker], "MB", at_most=250)
+
+    dask = run_on_dask(fresh(made, folder / "run", made.students))
+    yield Figure("Dask against the pool, grading", [two.grading / dask.grading], at_least=0.9)
+    if made.slow:
+        slow = run(fresh(made, folder / "run", made.slow), "--workers=2")
+        yield Figure(f"{len(made.slow)} with an endless loop, wall", [slow.wall], "s")
+    yield from _recording(made, folder)
+
+
+def run(root: Path, *arguments: str) -> Timed:
+    """`grader run` in a process of its own."""
+    log = root / "grader.log"
+    log.unlink(missing_ok=True)
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grader", "run", ASSIGNMENT, *arguments],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(COURSE)},
+        stdout=subprocess.DEVNULL,
+    )
+    cpu = driver = worker = 0.0
+    while process.poll() is None:
+        time.sleep(0.2)
+        tree = family(process.pid)
+        cpu = max(cpu, cpu_seconds(process.pid))
+        driver = max(driver, pss_mb([process.pid]))
+        for child in _children(process.pid, tree):
+            worker = max(worker, pss_mb(family(child)))
+    wall = time.perf_counter() - began
+    if process.returncode not in (0, 1):
+        raise RuntimeError(f"grader run ended with {process.returncode}")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    grading, feedback = _phases(events)
+    return Timed(wall, grading, feedback, cpu, driver, worker)
+
+
+def run_on_dask(root: Path) -> Timed:
+    """`grader run` on a Dask cluster of two workers, warmed up by one submission."""
+    environment = {**os.environ, "PYTHONPATH": str(COURSE)}
+    file = root / "scheduler.json"
+    where = ["--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"]
+    single = ["--nthreads=1", "--no-nanny"]
+    commands = [["dask_scheduler", "--port=0", *where], *[["dask_worker", *single, *where]] * 2]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.{name}", *options],
+            cwd=root,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for name, *options in commands
+    ]
+    try:
+        while not file.exists():
+            time.sleep(0.1)
+        address = json.loads(file.read_text())["address"]
+        return run(root, f"--cluster={address}")
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _phases(events: list[dict[str, Any]]) -> tuple[float, float]:
+    """Seconds of grading, from the first result on, and of feedback."""
+    times = [dt.datetime.fromisoformat(event["time"]).timestamp() for event in events]
+    kinds = [event["event"] for event in events]
+    begun = [t for t, kind in zip(times, kinds, strict=True) if kind == "found"]
+    recorded = [t for t, kind in zip(times, kinds, strict=True) if kind == "recorded"]
+    return recorded[-1] - recorded[0], times[-1] - begun[-1]
+
+
+def _children(pid: int, tree: list[int]) -> list[int]:
+    parents = {}
+    for each in tree:
+        try:
+            parents[each] = int(
+                Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()[1]
+            )
+        except OSError:
+            continue
+    return [child for child, parent in parents.items() if parent == pid]
+
+
+def _ms(seconds: list[float]) -> list[float]:
+    return [1000 * each for each in seconds]
+
+
+def _ratios(theirs: list[float], ours: float) -> list[float]:
+    """How many times as long they take; over the sample in groups, for the spread of a mean."""
+    groups = [theirs[start::4] for start in range(4)]
+    return [statistics.mean(group) / ours for group in groups if group]
+
+
+def _open(root: Path) -> Configured:
+    os.chdir(root)
+    app = RunApp()
+    app.initialize([])
+    app.coursedir.assignment_id = ASSIGNMENT
+    return configured(app, 60, print)
+
+
+def _task(opened: Configured, student: str) -> ExamineTask:
+    course = opened.course
+    folder = course.submitted(student)
+    taken = take_in(folder, read_contents(folder, course.assignments), course.assignments)
+    seed = course.seed(student)
+    parts = ((course.masters[name], part, seed) for name, part in taken.submissions.items())
+    return ExamineTask(student, tuple(parts))
+
+
+def _examining(made: MadeClass, students: list[str]) -> Iterator[Figure]:
+    """The floor, and the CPU of examining over it."""
+    opened = _open(made.root)
+    tasks = [_task(opened, student) for student in students]
+    floor = _floor(opened, tasks)
+    examine(tasks[0])
+    times = []
+    for task in tasks:
+        start = cpu_seconds(os.getpid())
+        for _ in range(4):  # the kernel counts in hundredths of a second
+            examine(task)
+        times.append(1000 * (cpu_seconds(os.getpid()) - start) / 4)
+    yield Figure("floor: the cells by plain exec, CPU", floor, "ms")
+    yield Figure("examining, CPU", times, "ms")
+    over = [mine - least for mine, least in zip(times, floor, strict=True)]
+    yield Figure("examining over the floor, CPU", over, "ms", at_most=40)
+
+
+def _floor(opened: Configured, tasks: list[ExamineTask]) -> list[float]:
+    """CPU of the student's and the graded cells by `exec`, in one warm process."""
+    (assignment,) = opened.course.assignments
+    checks = {c.grade_id: compile(c.source, c.grade_id, "exec") for c in assignment.checks}
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for given in assignment.given:
+        exec(given.source, names)  # noqa: S102, our own notebook
+    times = []
+    for task in [tasks[0], *tasks]:  # the first one warms up
+        own = dict(names)
+        start = time.process_time()
+        for cell in task.parts[0][1].cells:
+            if cell.cell_type == "code" and cell.kind in ("solution", "added", "check"):
+                code = checks[cell.grade_id or ""] if cell.kind == "check" else cell.source
+                try:
+                    exec(code, own)  # noqa: S102
+                except Exception:  # noqa: BLE001, a made-up student's mistake
+                    continue
+        times.append(1000 * (time.process_time() - start))
+    return times[1:]
+
+
+def _recording(made: MadeClass, folder: Path) -> Iterator[Figure]:
+    """10,000 submissions, examined before: CPU and memory of reading and recording."""
+    chosen = [s for s in made.students if not _crashes(made, s)][:50]
+    root = fresh(made, folder / "record", chosen)
+    opened = _open(root)
+    done = {student: examine(_task(opened, student)) for student in chosen}
+    students = [f"{student} {copy}" for copy in range(COPIES) for student in chosen]
+    for student in students:
+        shutil.copytree(root / "submitted" / student.split()[0], root / "submitted" / student)
+    marks: list[tuple[float, float]] = []
+    recorded = 0
+
+    def report(event: Event) -> None:
+        nonlocal recorded
+        recorded += isinstance(event, Recorded)
+        if isinstance(event, Recorded) and recorded % 1000 == 0:
+            marks.append((time.process_time(), pss_mb([os.getpid()])))
+
+    def examined(task: ExamineTask) -> Examination:
+        return done[task.student.split()[0]]
+
+    marks.append((time.process_time(), pss_mb([os.getpid()])))
+    engine = Engine(lambda: ThreadPoolExecutor(1), 1)
+    ClassRun(opened.course, opened.recorder, engine, report, examined).grade(students)
+    cpu = [after[0] - before[0] for before, after in itertools.pairwise(marks)]
+    yield Figure("reading, sanitising and recording, CPU", cpu, "ms", at_most=15)
+    yield Figure("10,000: the last thousand's CPU against the first's", [cpu[-1] / cpu[0]])
+    grown = (marks[-1][1] - marks[1][1]) / (len(students) - 1000)
+    yield Figure("10,000: memory a submission", [1024 * grown], "KB")
+
+
+def _crashes(made: MadeClass, student: str) -> bool:
+    text = (made.root / "submitted" / student / ASSIGNMENT / "compression_dev.ipynb").read_text()
+    return "os._exit" in text
+
+
+def main() -> None:
+    """Print the table, each row as soon as it is measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.class_speed", description=__doc__)
+    parser.add_argument("--students", type=int, default=200)
+    parser.add_argument("--sample", type=int, default=24, help="how many stock nbgrader grades")
+    options = parser.parse_args()
+    for variable in THREADS:
+        os.environ[variable] = "1"
+    load = os.getloadavg()[0]
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load before: {load:.1f}")
+    print("median; spread: the middle half\n")
+    print(ROW.format("figure", "goal", "median", "spread", ""))
+    with tempfile.TemporaryDirectory() as folder:
+        for figure in figures(options.students, options.sample, Path(folder)):
+            print(row(figure), flush=True)
+    print(f"\nload after: {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
