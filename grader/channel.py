@@ -190,10 +190,10 @@ class _Stream:
             return begun
         pieces, size = [begun], len(begun)
         while size < count:
+            _look_at_the_time(end)  # also where a byte comes now and then
             try:
                 pieces.append(self._socket.recv(max(count - size, 2**16)))
             except BlockingIOError:
-                _look_at_the_time(end)
                 continue
             if not pieces[-1]:
                 raise EOFError

@@ -112,10 +112,10 @@ class WarmProcess:
 
     def _become_submission(self, channel: int, mapped: int) -> None:
         try:
+            os.setsid()  # a signal to its process group must not reach the warm process
             if self._protected:
                 confine.confine(self._limits, mapped)
             else:
-                os.setsid()
                 os.chdir(self._scratch)
             os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = os.getcwd()
             _serve_submission(channel, self._shell, self._outputs, self._settings)
