@@ -67,7 +67,7 @@ class Scene:
         found = {str(p): _fingerprint(p) for root in roots for p in (root, *root.rglob("*"))}
         neighbour = world.neighbour / f"{course.NOTEBOOK}.ipynb"
         home = Path.home()
-        startup = home / ".ipython" / "profile_default" / "startup"
+        startup = (home / ".ipython" / "profile_default" / "startup").glob("*")
         marked = [
             str(path)
             for place in ("/", "/tmp", "/var/tmp", "/dev/shm", "/run", home)
@@ -77,7 +77,7 @@ class Scene:
             **found,
             "neighbour": _fingerprint(neighbour) if neighbour.exists() else None,
             "marked": marked,
-            "startup": names(startup),
+            "startup": [str(p) for p in startup if world.mark in p.read_text(errors="replace")],
         }
 
     def connected(self) -> bool:
