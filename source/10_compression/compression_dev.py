@@ -336,6 +336,7 @@ def show_picture(figure, caption):
     text = html.escape(caption)
     display(HTML(f'<img src="{source}" alt="{text}" style="max-width: 100%"><p>{text}</p>'))
 
+
 # %% [markdown]
 # ## Step 1: Understanding Model Size
 #
@@ -564,6 +565,7 @@ def test_compression_metrics_comprehensive_unknown_dtype():
 with warnings.catch_warnings(action="ignore"):
     test_compression_metrics_comprehensive_unknown_dtype()
 
+
 # %% [markdown]
 # ### Experiment: where the parameters sit
 #
@@ -573,7 +575,7 @@ with warnings.catch_warnings(action="ignore"):
 # images. The right side of the picture adds a network 784-128-64-10, for images of 28 x 28 pixels, and the flash memory
 # of three microcontroller boards.
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-parameters", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_where_the_parameters_sit():
     if not RUN_EXPERIMENTS:
         return
@@ -611,6 +613,7 @@ def experiment_where_the_parameters_sit():
 
 
 experiment_where_the_parameters_sit()
+
 
 # %% [markdown]
 # The parameters sit in the products `input_size * output_size`, so it is the weights that this module compresses.
@@ -1212,6 +1215,7 @@ def test_magnitude_pruning_comprehensive_model_bad_arguments():
 with warnings.catch_warnings(action="ignore"):
     test_magnitude_pruning_comprehensive_model_bad_arguments()
 
+
 # %% [markdown]
 # ### Experiment: accuracy against sparsity
 #
@@ -1219,7 +1223,7 @@ with warnings.catch_warnings(action="ignore"):
 # (`"layer"`), and tested as it is. Then the surviving weights are trained on for 12 epochs, while a function called
 # after each step sets the pruned ones back to 0. Each point is the mean of four splits.
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-pruning", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-pruning", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_accuracy_against_sparsity():
     if not RUN_EXPERIMENTS:
         return
@@ -1272,6 +1276,7 @@ def experiment_accuracy_against_sparsity():
 
 
 experiment_accuracy_against_sparsity()
+
 
 # %% [markdown]
 # "High sparsity costs accuracy" is thus half the truth: it holds without retraining. Han, Mao, Dally report the same
@@ -1802,13 +1807,14 @@ def test_quantization_comprehensive_per_channel():
 with warnings.catch_warnings(action="ignore"):
     test_quantization_comprehensive_per_channel()
 
+
 # %% [markdown]
 # ### Experiment: how few bits a weight needs
 #
 # The trained network is quantized with 1 to 16 bits, all layers alike and without retraining. On the left the error of
 # the weights, on the right the accuracy; means of five splits.
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-bits", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-bits", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_bits():
     if not RUN_EXPERIMENTS:
         return
@@ -1855,6 +1861,7 @@ def experiment_bits():
 
 experiment_bits()
 
+
 # %% [markdown]
 # Two fields of application hang on the bytes just measured. A **mobile app** carries its network in the download and
 # keeps it on the phone, so the file itself is the cost, and 8 bits instead of 32 are a quarter of it at the same
@@ -1871,7 +1878,7 @@ experiment_bits()
 # A common other scheme spreads the $2^b$ levels evenly from the smallest to the largest weight, without an integer zero
 # point. Here it meets your quantization on a network that was pruned to 90 % sparsity and retrained.
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-grid", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-grid", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_why_the_grid_must_hold_zero():
     if not RUN_EXPERIMENTS:
         return
@@ -1920,6 +1927,7 @@ def experiment_why_the_grid_must_hold_zero():
 
 
 experiment_why_the_grid_must_hold_zero()
+
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "question-pruning-and-quantization", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": true}
 # ### Written question 1: pruning and quantization (5 points)
@@ -2421,6 +2429,7 @@ def test_distillation_comprehensive_gradient_arguments():
 with warnings.catch_warnings(action="ignore"):
     test_distillation_comprehensive_gradient_arguments()
 
+
 # %% [markdown]
 # ### Experiment: a small student, alone and distilled
 #
@@ -2430,7 +2439,7 @@ with warnings.catch_warnings(action="ignore"):
 # all. On the right, 100 images and different temperatures. Each point is the mean of five students, each on a split of
 # its own; the bars show their standard deviation.
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-distillation", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-distillation", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_student_alone_and_distilled():
     if not RUN_EXPERIMENTS:
         return
@@ -2488,6 +2497,7 @@ def experiment_student_alone_and_distilled():
 
 
 experiment_student_alone_and_distilled()
+
 
 # %% [markdown]
 # Distillation is not a gift in every case. Where labelled images are few, the teacher's probabilities carry what the
@@ -3058,13 +3068,14 @@ def test_structured_pruning_comprehensive_model_arguments():
 with warnings.catch_warnings(action="ignore"):
     test_structured_pruning_comprehensive_model_arguments()
 
+
 # %% [markdown]
 # ### Experiment: fewer neurons
 #
 # The trained network loses neurons in both hidden layers, chosen by each of the three measures; then the best of them
 # is trained on for 12 epochs. Means of five splits.
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-neurons", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-neurons", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_fewer_neurons():
     if not RUN_EXPERIMENTS:
         return
@@ -3112,6 +3123,7 @@ def experiment_fewer_neurons():
 
 experiment_fewer_neurons()
 
+
 # %% [markdown]
 # How far a measure beats chance depends on how much is removed: compare the columns. Retraining evens out most of the
 # difference, so what remains is above all the smaller architecture itself; the weights it begins from count for less.
@@ -3128,7 +3140,7 @@ experiment_fewer_neurons()
 # fewer neurons stands the full one with as few nonzero weights by magnitude pruning, and the full one quantized to 8
 # bits. The networks are 784-300-100-10, untrained: the time does not depend on what the weights are.
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-latency", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-latency", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_what_is_truly_faster():
     if not RUN_EXPERIMENTS:
         return
@@ -3176,6 +3188,7 @@ def experiment_what_is_truly_faster():
 
 
 experiment_what_is_truly_faster()
+
 
 # %% [markdown]
 # Zeros and few bits save space, smaller arrays save time. Two fields read this table differently:
@@ -3546,13 +3559,14 @@ def test_compression_integration_comprehensive_untouched():
 with warnings.catch_warnings(action="ignore"):
     test_compression_integration_comprehensive_untouched()
 
+
 # %% [markdown]
 # ### Experiment: the comparison on the digits
 #
 # Your `compare_compression_techniques` on the trained network, without any retraining; means of eight splits. The file
 # sizes of `tinytorch.storage` stand beside your `size_mb` for the two models that can be rebuilt in a line.
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-comparison", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-comparison", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_comparison_on_the_digits():
     if not RUN_EXPERIMENTS:
         return
@@ -3579,6 +3593,7 @@ def experiment_comparison_on_the_digits():
 
 
 experiment_comparison_on_the_digits()
+
 
 # %% [markdown]
 # ### Experiment: every technique, with retraining, on disk
@@ -3609,7 +3624,7 @@ experiment_comparison_on_the_digits()
 # *Dense* is the mean of the five networks. Such training would help the dense network too, so its accuracy after it is
 # printed as well.
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-every-technique", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-every-technique", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_every_technique_on_disk():
     if not RUN_EXPERIMENTS:
         return
@@ -3742,10 +3757,11 @@ def experiment_every_technique_on_disk():
 
 experiment_every_technique_on_disk()
 
+
 # %% [markdown]
 # The same as a picture:
 
-# %% tags=["experiment"] nbgrader={"grade": false, "grade_id": "experiment-final-picture", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "experiment-final-picture", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["experiment"]
 def experiment_final_picture():
     if not RUN_EXPERIMENTS:
         return
