@@ -24,7 +24,7 @@ demo: .venv/.course
 	$(BIN)/python -m grader.demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
+from nbgrader.api import Gradebook
 
 from grader.classroom import Classroom, solutions
 
@@ -53,11 +54,13 @@ class Course:
         """The assignment's notebook in source/ or release/."""
         return read(self.folder / step / ASSIGNMENT / NOTEBOOK)
 
-    def hand_in(self, student: str, notebook: NotebookNode) -> None:
+    def hand_in(self, student: str, notebook: NotebookNode, timestamp: str = "") -> None:
         """Put a notebook where `nbgrader collect` would."""
         path = self.folder / "submitted" / student / ASSIGNMENT / NOTEBOOK
         path.parent.mkdir(parents=True)
         nbformat.write(notebook, path)
+        if timestamp:
+            (path.parent / "timestamp.txt").write_text(timestamp)
 
     def reference(self) -> NotebookNode:
         """The release with the master notebook's solutions in it, as a perfect student has it."""
@@ -90,11 +93,14 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Course:
 
 @pytest.fixture(scope="session")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Course:
-    """A course with two students, graded and fed back; do not change it."""
+    """A course with three students, graded and fed back; do not change it."""
     course = new_course(tmp_path_factory.mktemp("graded") / "course")
     course.nbgrader("generate_assignment", ASSIGNMENT)
     course.hand_in("reference", course.reference())
     course.hand_in("untouched", course.notebook("release"))
+    course.hand_in("late", course.reference(), "2030-01-02 00:00:00 UTC")
+    with Gradebook(f"sqlite:///{course.folder}/gradebook.db") as book:
+        book.update_or_create_assignment(ASSIGNMENT, duedate="2030-01-01 00:00:00 UTC")
     course.nbgrader("autograde", ASSIGNMENT)
     course.nbgrader("generate_feedback", ASSIGNMENT)
     return course

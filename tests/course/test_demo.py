@@ -13,8 +13,6 @@ from grader import demo
 
 from .conftest import ASSIGNMENT, ROOT
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 Scores = dict[str, dict[str, float]]
 
 

@@ -4,11 +4,8 @@ import csv
 import getpass
 
 import nbformat
-import pytest
 
 from .conftest import ASSIGNMENT, NOTEBOOK, new_course
-
-pytestmark = pytest.mark.xdist_group("exchange")
 
 
 def test_an_assignment_goes_out_and_its_grades_come_back(tmp_path) -> None:

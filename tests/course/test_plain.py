@@ -7,8 +7,6 @@ import pytest
 
 from .conftest import ASSIGNMENT, NOTEBOOK, Course, new_course
 
-pytestmark = pytest.mark.xdist_group("released")
-
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:

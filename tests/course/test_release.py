@@ -11,8 +11,6 @@ from .conftest import ASSIGNMENT, NOTEBOOK, ROOT, Course, read
 RELEASE = ROOT / "release" / ASSIGNMENT
 REGIONS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
 
-pytestmark = pytest.mark.xdist_group("released")
-
 
 def files(folder: Path) -> dict[str, bytes]:
     return {
