@@ -608,7 +608,8 @@ def experiment_where_the_parameters_sit():
         figure,
         f"Left: of {counts['total_parameters']:,} parameters, {share:.1f} % are weights, nearly all in the first two "
         f"layers. Accuracy of this network: {accuracy_on_digits(model):.1f} %. Right: size of two networks by number format, on a "
-        "logarithmic scale. The larger one fits into the flash of the Arduino Nano 33 IoT only with 8 bits or fewer.",
+        "logarithmic scale. The larger one is too large for the flash of the Arduino Nano 33 IoT in float32, and fits from "
+        "float16 on.",
     )
 
 
@@ -1864,8 +1865,8 @@ experiment_bits()
 
 # %% [markdown]
 # Two fields of application hang on the bytes just measured. A **mobile app** carries its network in the download and
-# keeps it on the phone, so the file itself is the cost, and 8 bits instead of 32 are a quarter of it at the same
-# accuracy. A **wearable** pays in battery charge: each weight is read from memory once for each image, and reading is
+# keeps it on the phone, so the file itself is the cost, and 8 bits instead of 32 are about a quarter of it at
+# nearly the same accuracy. A **wearable** pays in battery charge: each weight is read from memory once for each image, and reading is
 # what takes energy. Han, Pool, Tran, Dally (2015) give 640 pJ for reading 32 bits from external DRAM, and 5 pJ from
 # SRAM on the chip (45 nm). A quarter of the bits means a quarter of the reads, and a network that becomes small enough
 # for the SRAM saves a factor of 128. This notebook measures bytes and time, not energy.
