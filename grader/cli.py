@@ -31,6 +31,7 @@ from grader.executors import ClusterError, cluster_engine, cores, local_engine
 from grader.gradebook import GradebookError, GradebookGoneError
 from grader.pipeline import ClassRun, StoppedError
 from grader.progress import Report
+from grader.wall import UNPROTECTED_WARNING
 from grader.watch import open_inbox, release_feedback
 from grader.worker import WallUnavailableError
 
@@ -50,7 +51,7 @@ class ClassApp(NbGrader):
     """An assignment, its gradebook and workers."""
 
     aliases = {  # noqa: RUF012, traitlets' way
-        **nbgrader_aliases,
+        **{name: trait for name, trait in nbgrader_aliases.items() if name != "notebook"},
         "course": "CourseDirectory.course_id",
         "workers": "ClassApp.workers",
         "cluster": "ClassApp.cluster",
@@ -117,7 +118,10 @@ class ClassApp(NbGrader):
 
     def open(self) -> Configured:
         """The course. Raises AssignmentError and GradebookError."""
-        return configured(self, self.patience, lambda reason: self.report(Waiting(reason)))
+        opened = configured(self, self.patience, lambda reason: self.report(Waiting(reason)))
+        if not all(master.protected for master in opened.course.masters.values()):
+            print(UNPROTECTED_WARNING, file=sys.stderr)
+        return opened
 
     def report(self, event: Any) -> None:
         """Say what happened before there is a proper report."""

@@ -79,6 +79,7 @@ def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -
         autograded=autograded,
         feedback=folder(coursedir.feedback_directory),
         seed=lambda student: check_seed(secret, name, student),
+        admits=gradebook.has_student if not autograde.create_student else lambda student: True,
         shown=_hidden_tests(assignments) if _shows_hidden_tests(pages, gradebook) else {},
         page_mode=int(str(pages.permissions), 8),
         group_shared=coursedir.groupshared,

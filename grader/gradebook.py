@@ -137,6 +137,11 @@ class Gradebook:
         """Points of the assignment, by the tests and by hand."""
         return sum(cell.max_score for cells in self._cells.values() for cell in cells)
 
+    def has_student(self, student: str) -> bool:
+        """Whether the gradebook knows the student."""
+        query = sa.select(STUDENT.c.id).where(STUDENT.c.id == student)
+        return self._patiently(lambda db: db.execute(query).first()) is not None
+
     def duedate(self) -> dt.datetime | None:
         """When the assignment is due (UTC, naive), without anybody's extension."""
         query = sa.select(ASSIGNMENT.c.duedate).where(ASSIGNMENT.c.id == self._assignment_id)

@@ -36,6 +36,7 @@ class Course:
 
     assignments: its notebooks. masters: the same, packed for workers, by notebook. submitted,
     autograded, feedback: a student's folders. seed: a student's secret seed for hidden inputs.
+    admits: whether a student may be graded (`Autograde.create_student`).
     shown: sources that feedback shows in place of the graded cells', by notebook and grade_id.
     page_mode, group_shared: permissions of the feedback.
     """
@@ -46,6 +47,7 @@ class Course:
     autograded: Callable[[str], Path]
     feedback: Callable[[str], Path]
     seed: Callable[[str], int]
+    admits: Callable[[str], bool] = lambda student: True
     shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     page_mode: int = 0o644
     group_shared: bool = False
@@ -173,6 +175,8 @@ class ClassRun:
         contents = intake.read_contents(folder, course.assignments)
         if not force and self._known(student, contents):
             return None
+        if not course.admits(student):
+            raise SubmissionError("is not in the gradebook: `nbgrader db student add` first")
         taken = intake.take_in(folder, contents, course.assignments)
         digest = digest_of(taken.digest, course.digest)
         self._claims[student] = _Claim(lock.pop_all(), taken, digest)

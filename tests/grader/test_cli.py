@@ -184,6 +184,17 @@ def test_a_late_penalty_follows_a_grade_given_by_hand(
     assert "-14" in page
 
 
+def test_students_who_are_not_in_the_gradebook_are_refused_where_the_course_says_so(
+    course: MiniCourse,
+) -> None:
+    with course.api().gradebook as gradebook:
+        gradebook.add_student("ada")
+    code, output = course.run("run", ASSIGNMENT, "--Autograde.create_student=False")
+    assert code == 1
+    assert "bob: is not in the gradebook" in output
+    assert [row[1] for row in rows(course)["submission"]] == ["ada"]
+
+
 @pytest.mark.parametrize("arguments", [["run"], ["run", "nope"], ["run", "a", "b"], []])
 def test_what_cannot_be_done_is_said_in_one_line(course: MiniCourse, arguments: list[str]) -> None:
     code, output = course.run(*arguments)
