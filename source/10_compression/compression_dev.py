@@ -328,13 +328,15 @@ def new_picture(columns=1, height=3.6, width=5.2):
 
 def show_picture(figure, caption):
     """Displays a figure; the caption below it is also its alternative text."""
-    from IPython.display import HTML, display
+    from IPython.display import display
 
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=100)
-    source = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    picture = base64.b64encode(png.getvalue()).decode()
     text = html.escape(caption)
-    display(HTML(f'<img src="{source}" alt="{text}" style="max-width: 100%"><p>{text}</p>'))
+    page = f'<img src="data:image/png;base64,{picture}" alt="{text}" style="max-width: 100%"><p>{text}</p>'
+    # The PNG by itself as well: of a submission's pictures, feedback pages show PNG only.
+    display({"text/html": page, "image/png": picture, "text/plain": caption}, raw=True)
 
 
 # %% [markdown]
