@@ -2545,7 +2545,7 @@ experiment_student_alone_and_distilled()
 # | | `original_neurons`, `remaining_neurons`, `neurons_removed`; `compression_ratio`: original / remaining neurons |
 # | | `original_params`, `new_params`: weights and biases of the layer; `param_reduction`: the fraction removed, `1 - new / original` |
 # | | `keep_indices`: the neurons kept, sorted integers |
-# | `prune_model_neurons(model, keep_ratio=0.7, importance_method="weight_magnitude")` | returns `(pruned, info)`: a new `Sequential`; the given model is left as it was |
+# | `prune_model_neurons(model, keep_ratio=0.7, importance_method="weight_magnitude")` | returns `(pruned, info)`: a new `Sequential`, with `Dense` layers of its own; the given model is left as it was |
 # | | every `Dense` but the last lost neurons, ranked on the given model (all its input rows included); the next `Dense` lost the matching input rows |
 # | | it runs on the same inputs and gives outputs of the same shape; removing neurons whose outgoing weights are all zero leaves the outputs as they were |
 # | its `info` | `original_params`, `new_params`, `param_reduction`; `compression_ratio`: original / new parameters |
