@@ -13,6 +13,7 @@ from grader import codec
 from grader.wall import Sandbox
 
 _LENGTH = struct.Struct("<I")
+_PIECE = 2**13  # bytes; nearly every answer is one piece
 
 
 class CallFailed(Exception):  # noqa: N818 - named after situations, as its subclasses
@@ -192,7 +193,7 @@ class _Stream:
         while size < count:
             _look_at_the_time(end)  # also where a byte comes now and then
             try:
-                pieces.append(self._socket.recv(max(count - size, 2**16)))
+                pieces.append(self._socket.recv(max(count - size, _PIECE)))
             except BlockingIOError:
                 continue
             if not pieces[-1]:

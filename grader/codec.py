@@ -27,7 +27,7 @@ import operator
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -138,7 +138,7 @@ class Encoder:
     def outline(self, value: object) -> Any:
         """A value as JSON can write it; its raw bytes are kept aside. Raises TooLargeError."""
         kind = type(value)
-        if kind in _PLAIN:
+        if kind in _PLAIN or (kind is int and -MAX_INT < cast(int, value) < MAX_INT):
             return value
         number = self._numbers.get(id(value))
         if number is not None:
@@ -271,6 +271,8 @@ class Encoder:
 
 
 _PLAIN = frozenset({type(None), bool, float, str})
+_AS_IT_IS = _PLAIN | {int}  # JSON's own integers have at most 4300 digits
+_FLOAT32 = np.dtype(np.float32)
 _WRITERS: dict[type, Callable[[Encoder, Any], Any]] = {
     int: Encoder._int,
     complex: Encoder._complex,
@@ -376,22 +378,12 @@ class Decoder:
 
     def _read(self, outline: Any) -> Any:
         """The value of an outline: itself where it is plain, else what its tag says."""
-        kind = type(outline)
-        if kind is not list:
-            if kind is int and not -MAX_INT < outline < MAX_INT:
-                raise CodecError("an integer beyond the bounds")
-            if kind is dict:
-                raise CodecError("an object in the outline")
+        if type(outline) in _AS_IT_IS:
             return outline
         try:
-            tag, *parts = outline
-            read = _READERS[tag]
-        except (ValueError, KeyError, TypeError) as error:
-            raise CodecError("an unknown tag") from error
-        try:
-            return read(self, *parts)
-        except TypeError as error:  # another number of parts, or parts of another type
-            raise CodecError(f"the parts do not fit the tag {tag}") from error
+            return _READERS[outline[0]](self, *outline[1:])
+        except (KeyError, IndexError, TypeError) as error:
+            raise CodecError("an unknown tag, or parts that do not fit it") from error
 
     def _node(self, node: Any) -> Any:
         if self._number:
@@ -432,7 +424,7 @@ class Decoder:
         self._depth += 1
         if self._items > MAX_ITEMS or self._depth > MAX_DEPTH:
             raise CodecError("too many values, or nested too deeply")
-        values = [part if type(part) in _PLAIN else self._read(part) for part in parts]
+        values = [part if type(part) in _AS_IT_IS else self._read(part) for part in parts]
         self._depth -= 1
         return values
 
@@ -472,7 +464,7 @@ class Decoder:
             array = data.reshape(shape)
         except ValueError as error:
             raise CodecError("an array with an impossible shape") from error
-        array = array.copy() if code else array != 0  # a bool is one byte, 0 or anything else
+        array = array.copy() if code else np.asarray(array != 0)  # a bool is one byte, 0 or not
         if not writeable:
             array.flags.writeable = False
         return array
@@ -495,7 +487,7 @@ class Decoder:
         array: np.ndarray[Any, Any] = self._array(*outline[1:])
         if array.dtype.kind not in "biuf":
             raise CodecError("a tensor of complex numbers")
-        return array.astype(np.float32, copy=False)
+        return array if array.dtype == _FLOAT32 else array.astype(_FLOAT32)
 
     def _tensor(self, requires_grad: bool, data: Any, grad: Any) -> Tensor:
         tensor = _tensor(self._inner_array(data), bool(requires_grad))

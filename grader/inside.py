@@ -37,6 +37,7 @@ from tinytorch.core.networks import create_mlp
 _WATCH_SECONDS = 0.1
 _WARM_UP_CALLS = 50
 _LENGTH = struct.Struct("<I")
+_PIECE = 2**13  # bytes; nearly every request is one piece
 
 
 class Settings(NamedTuple):
@@ -172,7 +173,7 @@ def _serve_submission(channel: int, shell: Any, outputs: Outputs, settings: Sett
     channel = os.dup2(channel, 10)
     captured = os.dup2(captured, 11)
     os.closerange(3, 10)
-    os.closerange(12, resource.getrlimit(resource.RLIMIT_NOFILE)[0] if channel else 12)
+    os.closerange(12, 4096)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     submission = Submission(Cells(shell, outputs, captured), settings.classes)
     with socket.socket(fileno=channel) as stream:
@@ -186,7 +187,7 @@ def requests(stream: socket.socket) -> Iterator[bytes]:
     data = b""
     while True:
         while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
-            piece = stream.recv(2**20)
+            piece = stream.recv(_PIECE)
             if not piece:
                 return
             data += piece

@@ -14,8 +14,9 @@ import linecache
 import os
 import sys
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
+from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -131,21 +132,35 @@ class _Results(DisplayHook):
         pass
 
 
+class _Compiler(CachingCompiler):
+    """IPython's compiler, given a tree that is there already."""
+
+    parsed: tuple[str, ast.AST] = "", ast.Module([], [])
+
+    def ast_parse(self, source: str, filename: str = "<unknown>", symbol: str = "exec") -> ast.AST:
+        (known, tree), self.parsed = self.parsed, _Compiler.parsed
+        if source == known and symbol == "exec":
+            return tree
+        parsed: ast.AST = super().ast_parse(source, filename, symbol)
+        return parsed
+
+
 class NotebookShell(InteractiveShell):
     """IPython's shell as a kernel has it, without the kernel."""
 
     outputs: Outputs
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Results)
+    compiler_class = Type(_Compiler)
 
     def transform_cell(self, raw_cell: str) -> str:
-        """What is Python already needs none of IPython's transformations."""
+        """What is Python already needs none of IPython's transformations, and no second parse."""
         try:
-            compile(raw_cell, "<cell>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+            cast(_Compiler, self.compile).parsed = raw_cell.rstrip("\n") + "\n", ast.parse(raw_cell)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             transformed: str = super().transform_cell(raw_cell)  # type: ignore[no-untyped-call]
             return transformed
-        return raw_cell if raw_cell.endswith("\n") else f"{raw_cell}\n"
+        return raw_cell.rstrip("\n") + "\n"
 
     def enable_gui(self, gui: str | None = None) -> None:
         """Figures are drawn inline; there is no window system to connect to."""
