@@ -128,5 +128,6 @@ def names(folder: str | Path) -> list[str]:
 
 def _fingerprint(path: Path) -> tuple[object, ...]:
     status = path.lstat()
-    content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    plain = path.is_file() and not path.is_symlink()
+    content = hashlib.sha256(path.read_bytes()).hexdigest() if plain else None
     return status.st_mode, status.st_size if content else 0, status.st_mtime_ns, content
