@@ -1,0 +1,74 @@
+"""What a person sees of a run, and what the log keeps."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from grader.events import Failed, Found, PageMade, Recorded, Skipped, Waiting
+from grader.progress import Report, Totals
+
+
+def test_totals_know_rate_and_time_left() -> None:
+    now = 0.0
+    totals = Totals(clock=lambda: now)
+    totals.add(Found("grading", 10))
+    for event in (Recorded("a", 5.0), Skipped("b"), Failed("c", "no"), Recorded("d", 7.0)):
+        now += 0.5
+        totals.add(event)
+    assert totals.rate == 2.0
+    assert totals.left == 3.0
+    assert totals.line() == "2.0/s, 0:00:03 left · graded 2, skipped 1, failed 1"
+    totals.add(Found("feedback", 2))
+    now += 1
+    totals.add(PageMade("a", True))
+    assert (totals.rate, totals.left) == (1.0, 1.0)
+
+
+def shown(log: Path | None, quiet: bool = False, terminal: bool = False) -> str:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=terminal, width=200)
+    with Report(console, log, 9, quiet) as report:
+        for event in (
+            Found("grading", 3),
+            Recorded("a [b]", 5.0, 0.2, {"one/test": 0.1}, ("test",)),
+            Failed("c", "not a notebook"),
+            Waiting("no gradebook"),
+            Recorded("d", 8.0),
+        ):
+            report(event)
+    console.print(report.summary())
+    return output.getvalue()
+
+
+def test_lines_without_a_terminal_a_bar_on_one() -> None:
+    plain, bar = shown(None), shown(None, terminal=True)
+    assert plain.startswith("grading: 3\n")
+    assert "waiting" in plain
+    assert "\x1b" not in plain
+    assert "3/3" in bar
+    for text in (plain, bar):
+        assert "6.5 (5 to 8) of 9" in text
+
+
+def test_a_watch_says_each_submission() -> None:
+    text = shown(None, quiet=True)
+    assert "graded a [b]: 5 of 9\n" in text
+    assert "not graded: c: not a notebook\n" in text
+
+
+def test_the_log_holds_every_event_in_a_line_of_json(tmp_path: Path) -> None:
+    shown(tmp_path / "log")
+    events = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [event["event"] for event in events] == [
+        "found",
+        "recorded",
+        "failed",
+        "waiting",
+        "recorded",
+    ]
+    assert events[1]["cells"] == {"one/test": 0.1}
+    assert events[1]["timed_out"] == ["test"]
