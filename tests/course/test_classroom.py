@@ -50,9 +50,10 @@ def test_writing_changes_solution_cells_alone(room: Classroom) -> None:
 
 
 def test_each_breakage_is_one(room: Classroom) -> None:
+    for style in room.styles:
+        with pytest.raises(SyntaxError):
+            ast.parse(classroom.syntax_error(style)["quantize_layer_weights"])
     reference = room.styles[0]
-    with pytest.raises(SyntaxError):
-        ast.parse(classroom.syntax_error(reference)["quantize_layer_weights"])
     loop = classroom.endless_loop(reference)["compute_neuron_importance"]
     assert "while True:\n        pass\n" in loop
     ast.parse(loop)
