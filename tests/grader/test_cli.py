@@ -30,6 +30,8 @@ from stock_course import sqlite_rows
 
 from grader.secret import course_secret
 
+pytestmark = pytest.mark.xdist_group("mini course")  # its fixtures are made once
+
 ANSWERS = {
     "ada": GOOD,
     "bob": WRONG,

@@ -22,6 +22,8 @@ from stock_course import rows, sqlite_rows
 from grader.gradebook import Gradebook, Marks
 from grader.secret import course_secret
 
+pytestmark = pytest.mark.xdist_group("postgres")  # its fixtures are made once
+
 ANSWERS = {"ada": GOOD, "bob": WRONG, "cy": {}, "dee": RAISING}
 
 

@@ -23,6 +23,8 @@ from grader import folders
 from grader.gradebook import Gradebook, GradebookError, GradebookGoneError, Marks
 from grader.record import RECEIPT, Graded, Recorder
 
+pytestmark = pytest.mark.xdist_group("stock course")  # its fixtures are made once
+
 GOOD = "def double(x):\n    return x + x"
 SMALL = "def double(x):\n    return 4"
 ON_TIME, LATE = "2029-12-31 12:00:00 UTC", "2030-01-01 13:00:00 UTC"

@@ -15,6 +15,8 @@ from nbgrader.utils import notebook_hash
 
 from grader.watch import Inbox
 
+pytestmark = pytest.mark.xdist_group("watch")  # its fixtures are made once
+
 
 @pytest.fixture
 def inbound(tmp_path: Path) -> Path:
