@@ -237,7 +237,7 @@ class WalledAutograde(Autograde):
         if not examined:
             raise NotebookMissing(f"no notebook of {self.coursedir.assignment_id} was submitted")
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            self._create_rows(gradebook, student, timestamp)
+            self._create_rows(gradebook, student, timestamp, set(examined))
         self._renew_folder(student, timestamp)
         for name, result in examined.items():
             self._record(name, student, result)
@@ -277,7 +277,11 @@ class WalledAutograde(Autograde):
         return timestamp is not None and graded is not None and timestamp > graded
 
     def _create_rows(
-        self, gradebook: Gradebook, student: str, timestamp: dt.datetime | None
+        self,
+        gradebook: Gradebook,
+        student: str,
+        timestamp: dt.datetime | None,
+        submitted: set[str],
     ) -> None:
         """The student, the submission and a row for each grade; unsubmitted notebooks get 0."""
         name = self.coursedir.assignment_id
@@ -295,9 +299,10 @@ class WalledAutograde(Autograde):
         if submission.total_seconds_late > 0:
             self.log.warning("%s is %s s late", submission, submission.total_seconds_late)
         for notebook in submission.notebooks:
-            if notebook.name in self._assignments:
-                continue
-            self.log.debug("%s: %s is not graded in this run", student, notebook.name)
+            if notebook.name in self._assignments and notebook.name not in submitted:
+                for grade in notebook.grades:
+                    grade.auto_score, grade.needs_manual_grade = 0, False
+        gradebook.db.commit()
 
     def _renew_folder(self, student: str, timestamp: dt.datetime | None) -> None:
         """An empty autograded folder with the course's own files; none of the submission's."""

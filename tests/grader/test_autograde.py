@@ -153,11 +153,11 @@ def test_grading_again_skips_what_is_graded_and_force_does_not(
 ) -> None:
     api = NbGraderAPI(config=config(course))
     path = autograded(course, "good") / "small.ipynb"
-    before = path.stat().st_ino, path.read_bytes()
+    before = path.stat().st_mtime_ns, path.read_bytes()
     assert api.autograde("small", "good", force=False)["success"]
-    assert (path.stat().st_ino, path.read_bytes()) == before
+    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
     assert api.autograde("small", "good", force=True)["success"]
-    assert path.stat().st_ino != before[0]
+    assert path.stat().st_mtime_ns != before[0]
     assert path.read_bytes() == before[1]
 
 
@@ -269,3 +269,18 @@ def test_the_command_grades_with_the_wall(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert sum(score or 0 for score in scores(tmp_path, "good").values()) == TOTAL
     assert sum(score or 0 for score in scores(tmp_path, "half").values()) == TOTAL - 5
+
+
+def test_of_two_notebooks_the_one_that_is_missing_gets_nothing(tmp_path: Path) -> None:
+    write_source(tmp_path)
+    source = tmp_path / "source" / "small"
+    (source / "other.ipynb").write_bytes((source / "small.ipynb").read_bytes())
+    api = NbGraderAPI(config=config(tmp_path))
+    assert api.generate_assignment("small")["success"]
+    submit(tmp_path, "good", notebook())
+    assert api.autograde("small", "good")["success"]
+    assert sum(score or 0 for score in scores(tmp_path, "good").values()) == TOTAL
+    with Gradebook(f"sqlite:///{tmp_path}/gradebook.db") as gradebook:
+        other = gradebook.find_submission_notebook("other", "small", "good")
+        assert {grade.auto_score for grade in other.grades} == {0}
+        assert not other.needs_manual_grade
