@@ -55,6 +55,8 @@ class Channel:
         self._deadline = deadline or time.monotonic() + self._limits.submission_seconds
         self._stream: _Stream | None = None
         self._cells: list[str] = []
+        self._outputs_left = self._limits.outputs_kb * 1024
+        self._outputs_cut = False
         self.cpu_seconds = 0.0
 
     def close(self) -> None:
@@ -77,14 +79,28 @@ class Channel:
             return CellResult([], False, ending)
         try:
             decoder = codec.Decoder(answer, number=False)
-            outputs, complete = decoder.value(), decoder.value()
-            if not isinstance(outputs, list):
-                raise codec.CodecError("not the answer to a cell")
-        except (codec.CodecError, ValueError, TypeError):
+            outputs, complete = self._fitting(decoder.value()), decoder.value() is True
+        except (codec.CodecError, ValueError):
             return CellResult([], False, failure or ProcessEnded(self.lose()))
         if failure is None:
             self._cells.append(source)
-        return CellResult(outputs, bool(complete), failure)
+        return CellResult(outputs, complete, failure)
+
+    def _fitting(self, outputs: object) -> list[dict[str, Any]]:
+        """Those of a cell's outputs that the submission may still have; a note for the rest."""
+        if type(outputs) is not list:
+            raise codec.CodecError("not the answer to a cell")
+        kept: list[dict[str, Any]] = []
+        for output in outputs:
+            size = _size(output)
+            if size <= self._outputs_left:
+                self._outputs_left -= size
+                kept.append(output)
+            elif not self._outputs_cut:
+                self._outputs_cut = True
+                text = f"[outputs beyond {self._limits.outputs_kb} KB were left out]\n"
+                kept.append({"output_type": "stream", "name": "stderr", "text": text})
+        return kept
 
     def rebuild(self) -> None:
         """Make sure that there is a process, in the state that the cells so far led to."""
@@ -150,6 +166,17 @@ class Channel:
         if ending.status < 0:
             return f"it crashed Python ({signal.Signals(-ending.status).name})"
         return f"it ended Python (exit code {ending.status})"
+
+
+def _size(output: object) -> int:
+    """Characters, about, of an output, which is made of texts alone. Raises CodecError."""
+    if type(output) is str:
+        return len(output) + 10
+    if type(output) is list:
+        return 10 + sum(map(_size, output))
+    if type(output) is dict:
+        return 10 + sum(map(_size, output)) + sum(map(_size, output.values()))
+    raise codec.CodecError("an output that is not made of texts")
 
 
 class _Stream:

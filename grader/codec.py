@@ -40,6 +40,7 @@ VERSION = 1
 MAX_BYTES = 64 * 2**20  # of the raw bytes
 MAX_OUTLINE = 4 * 2**20  # of the JSON
 MAX_ITEMS = 200_000  # values in one message
+MAX_KEYS = 5000  # in all dicts and sets of one message: more, all of one hash, take for ever
 MAX_DEPTH = 60
 MAX_INT = 2**1000
 MAX_SIDE = 2**31  # of an array
@@ -336,6 +337,8 @@ class Decoder:
             raise CodecError("not a message of this version")
         self._data = message
         self._raw: int = _START.size + length
+        self._unread = len(message) - self._raw
+        self._keys = 0
         try:
             text = message[_START.size : self._raw].decode("ascii")
             values, end = _JSON_DECODER.raw_decode(text)
@@ -403,7 +406,9 @@ class Decoder:
         return self._reference(Handle(name, number))
 
     def _opaque(self, kind: str) -> Opaque:
-        return Opaque(str(kind)[:100])
+        if type(kind) is not str:
+            raise CodecError("a type without a name")
+        return Opaque(kind[:100])
 
     def _complex(self, real: float, imaginary: float) -> complex:
         return complex(real, imaginary)
@@ -415,7 +420,8 @@ class Decoder:
         """Where so many raw bytes begin in the message."""
         if type(offset) is not int or type(size) is not int or offset < 0 or size < 0:
             raise CodecError("a place that cannot be one")
-        if self._raw + offset + size > len(self._data):
+        self._unread -= size  # no two arrays may be made of the same bytes: it adds up
+        if self._raw + offset + size > len(self._data) or self._unread < 0:
             raise CodecError("the message is cut short")
         return self._raw + offset
 
@@ -436,20 +442,26 @@ class Decoder:
     def _tuple(self, *parts: Any) -> tuple[Any, ...]:
         return tuple(self._many(parts))
 
+    def _keyed(self, keys: list[Any]) -> list[Any]:
+        self._keys += len(keys)
+        if self._keys > MAX_KEYS:
+            raise CodecError("too many keys in one message")
+        return keys
+
     def _set(self, *parts: Any) -> set[Any]:
         items: set[Any] = self._node(set())
-        items.update(self._many(parts))
+        items.update(self._keyed(self._many(parts)))
         return items
 
     def _frozenset(self, *parts: Any) -> frozenset[Any]:
-        return frozenset(self._many(parts))
+        return frozenset(self._keyed(self._many(parts)))
 
     def _dict(self, *parts: Any) -> dict[Any, Any]:
         items: dict[Any, Any] = self._node({})
         values = self._many(parts)
         if len(values) % 2:
             raise CodecError("a key without a value")
-        items.update(zip(values[::2], values[1::2], strict=True))
+        items.update(zip(self._keyed(values[::2]), values[1::2], strict=True))
         return items
 
     def _array(self, code: int, writeable: bool, offset: int, *shape: int) -> Any:

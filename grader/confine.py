@@ -78,6 +78,7 @@ _REFUSED: tuple[
     ("fanotify_init", 300, 262),
     ("pidfd_getfd", 438, 438),
     ("kcmp", 312, 272),
+    ("syslog", 103, 116),
 )
 _MACHINES = {"x86_64": (0, 0xC000003E, 56), "aarch64": (1, 0xC00000B7, 220)}
 """By `uname -m`: the column above, the audit architecture, the number of `clone`."""

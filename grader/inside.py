@@ -187,7 +187,10 @@ def requests(stream: socket.socket) -> Iterator[bytes]:
     data = b""
     while True:
         while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
-            piece = stream.recv(_PIECE)
+            try:
+                piece = stream.recv(_PIECE)
+            except KeyboardInterrupt:  # meant for the call that has just answered
+                continue
             if not piece:
                 return
             data += piece

@@ -23,6 +23,9 @@ from grader.submission import (
 READS = 3
 """How often a folder that changes while it is read is read."""
 
+MAX_LINE_BYTES = 1000
+"""What such a file may have: a date of a million digits takes hours to read."""
+
 TIMESTAMP, SECRET = "timestamp.txt", "submission_secret.txt"
 """What nbgrader puts beside a submission; the second one names its feedback in the exchange."""
 
@@ -69,9 +72,11 @@ def read_contents(folder: Path, assignments: Collection[Assignment]) -> Contents
 
     Raises SubmissionError for what is not a plain file, is too large or cannot be read.
     """
+    limits = {f"{a.notebook}.ipynb": MAX_FILE_BYTES for a in assignments}
+    limits |= {TIMESTAMP: MAX_LINE_BYTES, SECRET: MAX_LINE_BYTES}
     files = {}
-    for name in [f"{a.notebook}.ipynb" for a in assignments] + [TIMESTAMP, SECRET]:
-        content = read_plain_file(folder, name, MAX_FILE_BYTES)
+    for name, limit in limits.items():
+        content = read_plain_file(folder, name, limit)
         if content is not None:
             files[name] = content
     return Contents(files)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from grader import codec
 from grader.channel import CallFailed, Channel, ProcessEnded, TimedOut
 
+_PRINTED = 100_000  # characters kept of what the calls of one graded cell print
 _TRIES = 2  # after so many time-outs or crashes a function is not called again
 _EXCEPTIONS: dict[str, type[Exception]] = {
     name: cls
@@ -92,6 +93,8 @@ class Calls:
             answer = self._channel.request(message, self._seconds, self._begun)
             decoder = codec.Decoder(answer, encoder.nodes, False, lambda h: self._instance(h, cls))
             kind, printed, *details = decoder.value()
+            if not isinstance(printed, str):
+                raise codec.CodecError("something printed that is no text")
             for number in decoder.value():
                 decoder.update(encoder.nodes[number])
             decoder.end()
@@ -102,7 +105,7 @@ class Calls:
             self._fail(CallFailed(f"{name}: {error}"))
         except (codec.CodecError, ValueError, TypeError, IndexError):
             self._fail(CallFailed(f"{name}: its answer could not be read"))
-        self.printed += str(printed)
+        self.printed += printed[: max(0, _PRINTED - len(self.printed))]
         if isinstance(outcome, _Raised):
             self.raised.append(outcome)
             raise outcome.error

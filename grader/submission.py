@@ -22,11 +22,13 @@ from typing import Any
 from grader.assignment import Assignment, Kind, MasterCell
 
 MAX_FILE_BYTES = 100 * 2**20
+MAX_JSON_VALUES = 4_000_000
 MAX_CELLS = 3000
 MAX_CELL_CHARS = 2**20
 MAX_NOTEBOOK_CHARS = 8 * 2**20
 MAX_PICTURE_BYTES = 2 * 2**20
 MAX_PICTURES_BYTES = 8 * 2**20
+_JSON_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # possessive: in linear time
 _PNG = b"\x89PNG\r\n\x1a\n"
 _RESAVE = "ask the student to open it in JupyterLab, save it and submit it again; no grade changed"
 
@@ -160,6 +162,13 @@ def _parse(data: bytes, name: str) -> list[dict[str, Any]]:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise NotANotebook(f"{name} is not in UTF-8 (line {line}): {_RESAVE}") from None
+    if len(text) > MAX_JSON_VALUES:  # each value takes up to a hundred bytes of memory
+        bare = _JSON_STRING.sub("", text)
+        if sum(map(bare.count, "{[,")) > MAX_JSON_VALUES:
+            raise TooLarge(
+                f"{name} has more values than a notebook may have: ask the student to clear its "
+                "outputs and submit again; no grade changed"
+            )
     try:
         notebook = json.loads(text.removeprefix("\ufeff"), parse_int=_bounded_int)
     except json.JSONDecodeError as error:

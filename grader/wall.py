@@ -96,6 +96,8 @@ class Limits:
     """text that one cell writes and shows"""
     picture_kb: int = 2048
     """PNG pictures of one cell"""
+    outputs_kb: int = 8192
+    """text and pictures (in base64) of all cells together"""
 
     def confinement(self) -> dict[str, int]:
         """The part the submission's process sets for itself, in bytes and seconds."""

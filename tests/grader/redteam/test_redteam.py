@@ -23,10 +23,12 @@ from redteam.scene import ATTACKS, Scene, expected, load, names, scene
 from redteam.tools import World
 
 from grader.assignment import Assignment, read_assignment
+from grader.autograde import read_timestamp
 from grader.examine import Examined, Wall
 from grader.feedback import page
 from grader.gradebook import Sheet
-from grader.submission import SubmissionError, read_submission
+from grader.intake import read_contents, take_in
+from grader.submission import Submission, SubmissionError, read_submission
 from grader.wall import Limits
 
 USUAL = Limits(cell_seconds=10.0, check_seconds=10.0, submission_seconds=40.0, memory_mb=512)
@@ -54,7 +56,19 @@ class Classroom:
     honest: str = ""
 
     def examine(self, folder: Path, limits: str) -> Examined:
-        return self.walls[limits].examine(read_submission(folder, self.assignment), course.SEED)
+        submission = self.as_nbgrader(folder)
+        assert self.as_grader(folder) == submission
+        return self.walls[limits].examine(submission, course.SEED)
+
+    def as_nbgrader(self, folder: Path) -> Submission:
+        """The submission as `nbgrader autograde` reads it."""
+        read_timestamp(folder)
+        return read_submission(folder, self.assignment)
+
+    def as_grader(self, folder: Path) -> Submission:
+        """The submission as `grader run` reads it."""
+        taken = take_in(folder, read_contents(folder, [self.assignment]), [self.assignment])
+        return taken.submissions[course.NOTEBOOK]
 
     def outside(self) -> dict[str, object]:
         """All that no submission may change."""
@@ -99,12 +113,13 @@ def test_attack(name: str, classroom: Classroom) -> None:
         if refused is None:
             _assert_held(attack, classroom.examine(folder, limits), classroom.scene.world)
         else:
-            with pytest.raises(SubmissionError) as caught:
-                read_submission(folder, classroom.assignment)
-            message = str(caught.value)
-            assert refused in message
-            assert "\n" not in message
-            assert len(message) < 500
+            for read in (classroom.as_nbgrader, classroom.as_grader):
+                with pytest.raises(SubmissionError) as caught:
+                    read(folder)
+                message = str(caught.value)
+                assert refused in message
+                assert "\n" not in message
+                assert len(message) < 500
         assert time.monotonic() - begun < 30
     assert _told(classroom.examine(classroom.scene.world.neighbour, limits)) == classroom.honest
     assert classroom.settled(before) == before
