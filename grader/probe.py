@@ -76,6 +76,15 @@ def prove(sandbox: Sandbox) -> None:
 
 def _to_hide(folders: tuple[Path, ...]) -> list[str]:
     """What is in the folders, but for a Python installation in one of them."""
-    entries = [entry for folder in (*folders, Path.home()) for entry in sorted(folder.iterdir())]
+    entries = [entry for folder in (*folders, Path.home()) for entry in _entries(folder)]
     shown = os.path.realpath(sys.base_prefix)
     return [str(entry) for entry in entries[:500] if not shown.startswith(str(entry))]
+
+
+def _entries(folder: Path) -> list[Path]:
+    """A folder's entries; none where there is no such folder (an account without a home) or where
+    this account may not look into it, and so the one behind the wall cannot either."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
