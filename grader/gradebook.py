@@ -122,6 +122,9 @@ class Gradebook:
             self._assignment_id: str = row.id
             self.notebooks = self._master_notebooks(db)
             self._cells = {name: self._master_cells(db, id) for name, id in self.notebooks.items()}
+        # nbgrader's indexes on grades and comments begin with the cell: a query that does not name
+        # the cells reads the whole table, which in a class of 10,000 holds 700,000 rows.
+        self._ids = [cell.id for cells in self._cells.values() for cell in cells]
 
     def close(self) -> None:
         self._engine.dispose()
@@ -173,6 +176,8 @@ class Gradebook:
             .where(
                 SUBMISSION.c.assignment_id == self._assignment_id,
                 SUBMISSION.c.student_id == student,
+                SUBMITTED.c.notebook_id.in_(self.notebooks.values()),
+                GRADE.c.cell_id.in_(self._ids),
                 GRADE.c.manual_score.is_not(None),
             )
         )
@@ -212,7 +217,10 @@ class Gradebook:
         submitted = {
             row.notebook_id: row
             for row in db.execute(
-                sa.select(SUBMITTED).where(SUBMITTED.c.assignment_id == submission_id)
+                sa.select(SUBMITTED).where(
+                    SUBMITTED.c.notebook_id.in_(self.notebooks.values()),
+                    SUBMITTED.c.assignment_id == submission_id,
+                )
             )
         }
         total = 0.0
@@ -272,7 +280,12 @@ class Gradebook:
         """Write one notebook's grades and return its score; no marks: it was not submitted."""
         old = {
             row.cell_id: row
-            for row in db.execute(sa.select(GRADE).where(GRADE.c.notebook_id == notebook_id))
+            for row in db.execute(
+                sa.select(GRADE).where(
+                    GRADE.c.cell_id.in_([cell.id for cell in cells if cell.graded]),
+                    GRADE.c.notebook_id == notebook_id,
+                )
+            )
         }
         new: list[dict[str, Any]] = []
         changed: list[dict[str, Any]] = []
@@ -325,7 +338,8 @@ class Gradebook:
             row.cell_id: row
             for row in db.execute(
                 sa.select(COMMENT.c.id, COMMENT.c.cell_id, COMMENT.c.auto_comment).where(
-                    COMMENT.c.notebook_id == notebook_id
+                    COMMENT.c.cell_id.in_([cell.id for cell in cells if cell.commented]),
+                    COMMENT.c.notebook_id == notebook_id,
                 )
             )
         }
@@ -374,7 +388,7 @@ class Gradebook:
     def _refresh_penalties(self, db: sa.Connection) -> int:
         score = (
             sa.select(sa.func.coalesce(sa.func.sum(_SCORE), 0.0))
-            .where(GRADE.c.notebook_id == SUBMITTED.c.id)
+            .where(GRADE.c.cell_id.in_(self._ids), GRADE.c.notebook_id == SUBMITTED.c.id)
             .scalar_subquery()
         )
         rows = db.execute(
@@ -417,6 +431,7 @@ class Gradebook:
             .join(SUBMISSION, SUBMISSION.c.id == SUBMITTED.c.assignment_id)
             .where(
                 SUBMISSION.c.assignment_id == self._assignment_id,
+                SUBMITTED.c.notebook_id.in_(names),
                 SUBMISSION.c.student_id.in_(students),
             )
         ):
@@ -425,12 +440,12 @@ class Gradebook:
             sheet = Sheet(score=-penalty, max_score=most[name], late_penalty=penalty)
             submitted[row.id] = sheet
             found.setdefault(row.student_id, {})[name] = sheet
-        for row in db.execute(sa.select(GRADE).where(GRADE.c.notebook_id.in_(submitted))):
+        for row in db.execute(sa.select(GRADE).where(_of(GRADE, self._ids, submitted))):
             cell, sheet = cells[row.cell_id], submitted[row.notebook_id]
             score = _score(row.auto_score, row.manual_score, row.extra_credit)
             sheet.scores[cell.name] = (score, cell.max_score)
             sheet.score += score
-        for row in db.execute(sa.select(COMMENT).where(COMMENT.c.notebook_id.in_(submitted))):
+        for row in db.execute(sa.select(COMMENT).where(_of(COMMENT, self._ids, submitted))):
             text = row.auto_comment if row.manual_comment is None else row.manual_comment
             submitted[row.notebook_id].comments[cells[row.cell_id].name] = text
         return found
@@ -503,6 +518,13 @@ _SCORE = sa.case(
     ),
     else_=0.0,
 )
+
+
+def _of(
+    table: sa.Table, cells: Collection[str], notebooks: Collection[str]
+) -> sa.ColumnElement[bool]:
+    """The rows of these cells in these submitted notebooks."""
+    return sa.and_(table.c.cell_id.in_(cells), table.c.notebook_id.in_(notebooks))
 
 
 def _score(auto: float | None, manual: float | None, extra: float | None) -> float:
