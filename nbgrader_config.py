@@ -39,6 +39,9 @@ c.CourseDirectory.ignore = [
 # try the course out. For a class on one machine (JupyterHub), set a folder that every account can
 # write to, such as /srv/nbgrader/exchange with mode 777, here and in the students' configuration.
 c.Exchange.root = str(COURSE / "exchange")
+# Formgrader shows no Release button while the folder is missing.
+if os.access(COURSE, os.W_OK):
+    (COURSE / "exchange").mkdir(exist_ok=True)
 
 # The release is committed and the gradebook is not: without this, `nbgrader generate_assignment`
 # would skip a fresh checkout's release, which exists already, and leave the gradebook empty.
