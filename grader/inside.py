@@ -147,9 +147,13 @@ class WarmProcess:
         if not self._protected:
             return
         spared = {1, os.getpid()}
-        used = sum(_resident(pid) for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-                   if pid not in spared)  # fmt: skip
-        if used > self._limits.memory + self._own_memory and self._killed_for is None:
+        pids = [
+            pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in spared
+        ]
+        most = self._limits.memory + self._own_memory
+        if self._killed_for is None and all(
+            sum(map(measure, pids)) > most for measure in (_resident, _proportional)
+        ):
             self._killed_for = "memory"
             os.kill(self._child, signal.SIGKILL)
 
@@ -158,6 +162,15 @@ def _resident(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/statm") as statm:
             return int(statm.read().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):  # it has just ended
+        return 0
+
+
+def _proportional(pid: int) -> int:
+    """Resident memory where pages that processes share count once in all; slow to find out."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as rollup:
+            return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:"))
     except (OSError, IndexError):  # it has just ended
         return 0
 
