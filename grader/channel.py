@@ -58,6 +58,7 @@ class Channel:
         self._outputs_left = self._limits.outputs_kb * 1024
         self._outputs_cut = False
         self.cpu_seconds = 0.0
+        self.busy = False  # in the middle of a request, which must not be cut short
 
     def close(self) -> None:
         self.lose()
@@ -125,6 +126,7 @@ class Channel:
             raise CallFailed("its process had ended before, in the same check")
         begun = since or time.monotonic()
         end = min(begun + seconds, self._deadline)
+        self.busy = True
         try:
             self._stream.send(message, end)
             return self._stream.receive(end)
@@ -137,6 +139,8 @@ class Channel:
             raise TimedOut(text, answer) from None
         except (EOFError, OSError, codec.CodecError):
             raise ProcessEnded(self.lose()) from None
+        finally:
+            self.busy = False
 
     def _stop(self) -> bytes | None:
         """Interrupt what runs and return what it answers; where it does not, kill it."""

@@ -18,8 +18,8 @@ from grader.wall import Limits, WallError
 
 LIMITS = Limits(
     cell_seconds=2,
-    check_seconds=1,
-    submission_seconds=20,
+    check_seconds=2,
+    submission_seconds=40,
     grace_seconds=0.3,
     memory_mb=300,
     output_kb=20,
@@ -98,18 +98,18 @@ def test_an_exception_is_told_with_the_own_line_and_no_more(wall: Wall) -> None:
 def test_an_endless_loop_costs_the_checks_that_call_it(wall: Wall, loop: str) -> None:
     examined = examine(wall, answers(sparsity=f"def sparsity(layer):\n    {loop}"))
     assert lost(examined) == SPARSITY
-    assert messages(examined)["test_sparsity"] == "sparsity: it did not finish within 1 s"
+    assert messages(examined)["test_sparsity"] == "sparsity: it did not finish within 2 s"
 
 
 def test_after_two_timeouts_a_function_is_not_called_again(wall: Wall) -> None:
     loop = "def prune(layer, ratio=0.5):\n    while True:\n        pass"
     given = answers(prune=loop, sparsity=f"{loop}\ndef sparsity(layer):\n    prune(layer)")
     examined = examine(wall, given | {"Scale": STUBS["Scale"]})
-    assert {v.grade_id: v.seconds > 0.9 for v in examined.verdicts if v.grade_id in PRUNE} == {
+    assert {v.grade_id: v.seconds > 1.9 for v in examined.verdicts if v.grade_id in PRUNE} == {
         "test_prune": True,
         "test_prune-refuses": True,
     }
-    assert sum(verdict.seconds for verdict in examined.verdicts) < 8
+    assert sum(verdict.seconds for verdict in examined.verdicts) < 12
 
 
 def test_an_endless_cell_is_stopped_and_the_rest_is_graded(wall: Wall) -> None:
@@ -167,7 +167,7 @@ def test_the_state_before_a_crash_is_rebuilt(wall: Wall) -> None:
 
 
 def test_output_is_bounded(wall: Wall) -> None:
-    flood = "while True:\n    print('x' * 1000)"
+    flood = "for _ in range(20_000):\n    print('x' * 1000)"
     examined = examine(wall, None, flood)
     assert examined.points == TOTAL
     text = "".join(o.get("text", "") for o in examined.notebook.cells[4].outputs)
@@ -339,3 +339,15 @@ def test_a_failing_given_cell_stops_the_grading() -> None:
     master = replace(assignment(), cells=(bad, *cells))
     with Wall(master) as wall, pytest.raises(WallError, match="no_such_module"):
         wall.start()
+
+
+def test_a_check_that_hangs_by_itself_is_stopped(wall: Wall) -> None:
+    """Not in the student's code but in the graded cell; the next submission is examined as ever."""
+    check = assignment().by_id["test_sparsity"]
+    endless = replace(check, source="sparsity(Dense(2, 2))\nwhile True:\n    pass")
+    cells = tuple(endless if cell is check else cell for cell in assignment().cells)
+    with Wall(replace(assignment(), cells=cells), LIMITS) as other:
+        for _ in range(2):
+            examined = examine(other)
+            assert lost(examined) == {"test_sparsity"}
+            assert messages(examined)["test_sparsity"] == "the check did not finish within 2 s"
