@@ -257,5 +257,8 @@ def _limit_memory() -> None:
 if __name__ == "__main__":
     os.environ["NBGRADER_EXECUTION"] = "autograde"
     os.environ.setdefault("MPLBACKEND", "agg")
-    with socket.socket(fileno=int(sys.argv[1])) as driver:
+    with (
+        socket.socket(fileno=int(sys.argv[1])) as driver,
+        contextlib.suppress(BrokenPipeError, ConnectionResetError),  # the driver is gone
+    ):
         serve(driver)
