@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help demo test lint release notebook twin export wheel bench clean
+.PHONY: help demo test lint release notebook twin export wheel bench bench-class bench-redteam chart
 
 help:
 	@echo 'make demo       grade a made-up class of twelve and show the result'
@@ -18,7 +18,9 @@ help:
 	@echo 'make notebook   the master notebook from its text twin;  make twin   the other way round'
 	@echo 'make export     a solved notebook (NOTEBOOK=...) to tinytorch/core/compression.py'
 	@echo 'make wheel      what students install, in dist/'
-	@echo 'make bench      the figures of the README'
+	@echo 'make bench      the figures of the README;  make chart   its picture'
+	@echo 'make bench-class     a class of 200 against stock nbgrader (half an hour)'
+	@echo 'make bench-redteam   each attack on stock nbgrader and on the wall (half an hour)'
 
 demo: .venv/.course
 	$(BIN)/python -m grader.demo
@@ -50,6 +52,15 @@ wheel: .venv/.course
 
 bench: .venv/.test
 	$(BIN)/python -m benchmarks
+
+bench-class: .venv/.test
+	$(BIN)/python -m benchmarks.class_speed
+
+bench-redteam: .venv/.test
+	$(BIN)/python -m benchmarks.redteam
+
+chart: .venv/.test
+	$(BIN)/python -m benchmarks.chart
 
 # .venv/.course and .venv/.test: the environment with that extra of pyproject.toml, made again when it changes. A
 # first try that was interrupted left no stamp and perhaps no pip, so the next one starts over.
