@@ -65,6 +65,11 @@ c.WalledAutograde.limits = {
 
 # Feedback pages without the source of hidden tests, made many times faster than nbgrader's own.
 c.GenerateFeedback.exporter_class = "grader.exporter.FeedbackExporter"
+# Pages are made anew each time: nbgrader skips one that exists, also when its grade has changed.
+c.GenerateFeedback.force = True
+
+# Pages of submissions that did not come through the exchange are named, and the rest handed out.
+c.ExchangeFactory.release_feedback = "grader.handout.ReleaseFeedback"
 
 # Experiments train networks and draw pictures; no point depends on them.
 c.Execute.skip_cells_with_tag = "experiment"

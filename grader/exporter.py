@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbconvert.exporters import Exporter
+from nbgrader.api import Gradebook as NbgraderGradebook
 from traitlets import default
 
 from grader.feedback import page
@@ -33,4 +34,13 @@ class FeedbackExporter(Exporter):
                 sheet.scores[known["grade_id"]] = (known["score"], known["points"])
             if "comment" in known:
                 sheet.comments[known["grade_id"]] = known["comment"]
+        with NbgraderGradebook(found["db_url"]) as gradebook:
+            grades = gradebook.find_submission_notebook(
+                found["notebook"], found["assignment"], found["student"]
+            ).grades
+            sheet.waiting += [
+                grade.name
+                for grade in grades
+                if grade.auto_score is None and grade.manual_score is None
+            ]
         return page(nb, found["notebook"], sheet), resources

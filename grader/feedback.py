@@ -47,10 +47,16 @@ class _Cell:
     points: float | None
     comment: Markup | None
     message: str
+    waits: bool
 
     @property
     def lost(self) -> bool:
-        return self.points is not None and self.score is not None and self.score < self.points
+        return (
+            not self.waits
+            and self.points is not None
+            and self.score is not None
+            and self.score < self.points
+        )
 
 
 def page(
@@ -131,6 +137,7 @@ def _cell(cell: Mapping[str, Any], sheet: Sheet, shown: Mapping[str, str]) -> _C
         points=points,
         comment=_markdown(comment) if comment else None,
         message=_message(cell) if kind == "test" else "",
+        waits=id in sheet.waiting,
     )
 
 

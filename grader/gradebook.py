@@ -59,13 +59,17 @@ class Marks:
 
 @dataclass(slots=True)
 class Sheet:
-    """One student's standing in one notebook, as the feedback page shows it."""
+    """One student's standing in one notebook, as the feedback page shows it.
+
+    scores: score and most points by grade_id. waiting: the written answers nobody has graded yet.
+    """
 
     score: float = 0.0
     max_score: float = 0.0
     late_penalty: float = 0.0
     scores: dict[str, tuple[float, float]] = field(default_factory=dict)
     comments: dict[str, str | None] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,9 +449,13 @@ class Gradebook:
             score = _score(row.auto_score, row.manual_score, row.extra_credit)
             sheet.scores[cell.name] = (score, cell.max_score)
             sheet.score += score
+            if row.auto_score is None and row.manual_score is None:
+                sheet.waiting.append(cell.name)
         for row in db.execute(sa.select(COMMENT).where(_of(COMMENT, self._ids, submitted))):
             text = row.auto_comment if row.manual_comment is None else row.manual_comment
             submitted[row.notebook_id].comments[cells[row.cell_id].name] = text
+        for sheet in submitted.values():
+            sheet.waiting.sort()  # pages are compared by what they are made from
         return found
 
     def _master_notebooks(self, db: sa.Connection) -> dict[str, str]:

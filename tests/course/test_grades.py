@@ -21,6 +21,11 @@ def test_the_reference_gets_every_point_of_the_tests(graded: Course) -> None:
         assert submission.needs_manual_grade
 
 
+def test_the_feedback_page_says_which_answers_wait(graded: Course) -> None:
+    page = graded.folder / "feedback" / "reference" / ASSIGNMENT / "compression_dev.html"
+    assert page.read_text().count("not graded yet") == 4  # two answers, each twice
+
+
 def test_an_untouched_release_gets_none(graded: Course) -> None:
     with gradebook(graded) as book:
         assert book.find_submission(ASSIGNMENT, "untouched").score == 0

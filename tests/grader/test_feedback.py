@@ -44,6 +44,18 @@ def test_points_messages_comments_and_penalty_are_on_the_page() -> None:
     assert "Well <em>done</em>" in text
 
 
+def test_an_answer_that_nobody_read_is_not_shown_as_lost() -> None:
+    task = new_markdown_cell("Why?", metadata=_metadata("task", task=True))
+    sheet = Sheet(score=4, max_score=9, scores={"task": (0, 5)}, waiting=["task"])
+    waiting = page(task, sheet=sheet)
+    assert waiting.count("not graded yet") == 2  # in the overview and at the task
+    assert "0 / 5" not in waiting
+    assert "\u2717" not in waiting
+    read = page(task, sheet=Sheet(max_score=5, scores={"task": (0, 5)}))
+    assert "not graded yet" not in read
+    assert "\u2717" in read
+
+
 @pytest.mark.parametrize(
     "cell",
     [
