@@ -2203,6 +2203,8 @@ def test_distillation_comprehensive_equal_logits():
         assert agrees_with(value, 0.0, atol=1e-5), (
             f"logits that differ by a constant mean the same probabilities: the loss must be 0, yours is {value}"
         )
+        value = DistillationLoss(temperature, 0.0)(logits[::-1].copy(), logits, labels)
+        assert value > 1e-4, f"a student that says something else must have a loss above 0, yours is {value}"
     ### END HIDDEN TESTS
 
 
@@ -2278,6 +2280,7 @@ def test_distillation_comprehensive_arguments_kept():
             value = loss(*arguments)
             number = np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f"
             assert number, f"the loss must be a float, yours is {value!r}"
+            assert np.isfinite(value), f"the loss of such logits must be finite, yours is {value}"
             for argument, copied in zip(arguments, before, strict=True):
                 assert np.array_equal(argument, copied), "logits and labels must stay as they were, yours are changed"
     student, teacher = Tensor(student), Tensor(teacher)
@@ -2683,6 +2686,7 @@ def test_structured_pruning_comprehensive_kept_neurons():
         score = np.abs(w).sum(axis=0) if method == "weight_magnitude" else w.var(axis=0)
         pruned, _ = returned_pair(prune_layer_neurons(layer, ratio, importance_method=method), Dense)
         kept = pruned.weights.data.shape[1]
+        assert 0 < kept < 12, f"keep_ratio={ratio} must remove some of 12 neurons and keep some, yours keeps {kept}"
         expected = np.array([j for j in range(12) if np.sum(score > score[j]) < kept])
         assert np.array_equal(pruned.weights.data, w[:, expected]), (
             f"keep_ratio={ratio}, {method}: the columns {expected} must stay, in this order and unchanged, yours are "
