@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import nbgrader.apps.api
+import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader import utils
 from nbgrader.apps import NbGraderAPI
+from nbgrader.converters.autograde import Autograde
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
@@ -124,8 +127,10 @@ class StockCourse:
             (folder / "timestamp.txt").write_text(timestamp)
 
     def autograde(self, student: str, force: bool = False) -> None:
-        with warnings.catch_warnings():
+        # another test of this process may have made nbgrader grade behind the wall
+        with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
             warnings.simplefilter("ignore", SAWarning)
+            patch.setattr(nbgrader.apps.api, "Autograde", Autograde)
             result = self.api().autograde(ASSIGNMENT, student, force=force)
         assert result["success"], result
 
