@@ -23,7 +23,7 @@ help:
 	@echo 'make bench-redteam   each attack on stock nbgrader and on the wall (half an hour)'
 
 demo: .venv/.course
-	$(BIN)/python -m grader.demo
+	$(BIN)/python -m grader.course.demo
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -34,14 +34,14 @@ lint: .venv/.test
 	$(BIN)/mypy
 
 release: .venv/.course
-	@$(BIN)/python -m grader.twin check $(TWIN)
+	@$(BIN)/python -m grader.course.twin check $(TWIN)
 	$(BIN)/nbgrader generate_assignment $(ASSIGNMENT)
 
 notebook: .venv/.course
-	$(BIN)/python -m grader.twin twin $(TWIN)
+	$(BIN)/python -m grader.course.twin twin $(TWIN)
 
 twin: .venv/.course
-	$(BIN)/python -m grader.twin notebook $(TWIN)
+	$(BIN)/python -m grader.course.twin notebook $(TWIN)
 
 export: .venv/.course
 	$(BIN)/python -m tinytorch.export "$(NOTEBOOK)"

@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from grader.autograde import use_wall
-from grader.release import use_safe_release
+from grader.plugins.autograde import use_wall
+from grader.plugins.release import use_safe_release
 
 COURSE = Path(__file__).resolve().parent
 
@@ -56,7 +56,7 @@ c.ClearSolutions.code_stub = {
 
 # Student code runs behind a wall, also from formgrader: docs/wall.md.
 use_wall(c)
-# Seconds a submission may use; grader.wall.Limits has the other limits and their values.
+# Seconds a submission may use; grader.wall.sandbox.Limits has the other limits and their values.
 c.WalledAutograde.limits = {
     "cell_seconds": 30.0,
     "check_seconds": 10.0,
@@ -64,12 +64,12 @@ c.WalledAutograde.limits = {
 }
 
 # Feedback pages without the source of hidden tests, made many times faster than nbgrader's own.
-c.GenerateFeedback.exporter_class = "grader.exporter.FeedbackExporter"
+c.GenerateFeedback.exporter_class = "grader.feedback.exporter.FeedbackExporter"
 # Pages are made anew each time: nbgrader skips one that exists, also when its grade has changed.
 c.GenerateFeedback.force = True
 
 # Pages of submissions that did not come through the exchange are named, and the rest handed out.
-c.ExchangeFactory.release_feedback = "grader.handout.ReleaseFeedback"
+c.ExchangeFactory.release_feedback = "grader.feedback.handout.ReleaseFeedback"
 
 # Experiments train networks and draw pictures; no point depends on them.
 c.Execute.skip_cells_with_tag = "experiment"
@@ -85,7 +85,7 @@ c.LimitOutput.max_traceback = 30
 
 # Errors in one line with what to do; `--log-level=DEBUG` shows whole tracebacks.
 c.Application.logging_config = {
-    "filters": {"plain": {"()": "grader.plain.PlainErrors"}},
+    "filters": {"plain": {"()": "grader.plugins.plain.PlainErrors"}},
     "handlers": {"console": {"filters": ["plain"]}},
 }
 

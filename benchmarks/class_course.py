@@ -14,8 +14,8 @@ import nbformat
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 
-from grader.classroom import Classroom, Submission, make_class
-from grader.demo import ASSIGNMENT, COURSE, NOTEBOOK, hand_in, prepare
+from grader.course.classroom import Classroom, Submission, make_class
+from grader.course.demo import ASSIGNMENT, COURSE, NOTEBOOK, hand_in, prepare
 
 SLOW = "an endless loop"
 """The story of those who run into a time limit; they are timed apart."""

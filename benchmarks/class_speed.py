@@ -31,12 +31,12 @@ from benchmarks.class_process import cpu_seconds, family, pss_mb
 from benchmarks.measure import Figure
 from grader.cli import RunApp
 from grader.configured import Configured, configured
-from grader.demo import ASSIGNMENT, COURSE
-from grader.engine import Engine
-from grader.events import Event, Recorded
-from grader.intake import read_contents, take_in
-from grader.pipeline import ClassRun
-from grader.worker import Examination, ExamineTask, examine
+from grader.course.demo import ASSIGNMENT, COURSE
+from grader.engine.engine import Engine
+from grader.engine.events import Event, Recorded
+from grader.engine.pipeline import ClassRun
+from grader.engine.worker import Examination, ExamineTask, examine
+from grader.submissions.intake import read_contents, take_in
 
 COPIES = 200
 """How often each of 50 submissions is repeated for the class of 10,000."""

@@ -30,14 +30,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "grader")]
 from redteam import course  # noqa: E402 - after its folder is on the path
 from redteam.scene import ATTACKS, Scene, expected, load, scene  # noqa: E402
 
-from grader.wall import find_bubblewrap  # noqa: E402
+from grader.wall.sandbox import find_bubblewrap  # noqa: E402
 
 SECONDS = 90  # for one attack on stock nbgrader
 ROW = "{:<28} {:<48} {}"
 WALL = """
-from grader.autograde import use_wall
+from grader.plugins.autograde import use_wall
 use_wall(c)
-c.GenerateFeedback.exporter_class = "grader.exporter.FeedbackExporter"
+c.GenerateFeedback.exporter_class = "grader.feedback.exporter.FeedbackExporter"
 c.WalledAutograde.limits = {
     "cell_seconds": 2.0, "check_seconds": 1.0, "submission_seconds": 20.0, "memory_mb": 512
 }

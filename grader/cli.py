@@ -23,17 +23,17 @@ from rich.console import Console
 from rich.markup import escape
 from traitlets import Bool, Float, Integer, TraitError, Unicode
 
-from grader.assignment import AssignmentError
 from grader.configured import Configured, configured, students_of
-from grader.engine import Engine
-from grader.events import Failed, Skipped, Waiting
-from grader.executors import ClusterError, cluster_engine, cores, local_engine
-from grader.gradebook import GradebookError, GradebookGoneError
-from grader.pipeline import ClassRun, StoppedError
-from grader.progress import Report
-from grader.wall import UNPROTECTED_WARNING
-from grader.watch import open_inbox, release_feedback
-from grader.worker import WallUnavailableError
+from grader.course.assignment import AssignmentError
+from grader.engine.engine import Engine
+from grader.engine.events import Failed, Skipped, Waiting
+from grader.engine.executors import ClusterError, cluster_engine, cores, local_engine
+from grader.engine.gradebook import GradebookError, GradebookGoneError
+from grader.engine.pipeline import ClassRun, StoppedError
+from grader.engine.progress import Report
+from grader.engine.worker import WallUnavailableError
+from grader.submissions.watch import open_inbox, release_feedback
+from grader.wall.sandbox import UNPROTECTED_WARNING
 
 UNGRADED, NOTHING_DONE, STOPPED, INTERRUPTED = 1, 2, 3, 130
 

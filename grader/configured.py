@@ -18,14 +18,19 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 from nbgrader.utils import find_all_files
 
-from grader.assignment import Assignment, compare_with_gradebook, read_assignment, source_notebooks
-from grader.autograde import ShowHiddenTests, WalledAutograde
-from grader.gradebook import Gradebook, Penalty
-from grader.pipeline import Course
-from grader.record import Recorder
-from grader.secret import check_seed, course_secret
-from grader.wall import Limits
-from grader.worker import Master
+from grader.course.assignment import (
+    Assignment,
+    compare_with_gradebook,
+    read_assignment,
+    source_notebooks,
+)
+from grader.course.secret import check_seed, course_secret
+from grader.engine.gradebook import Gradebook, Penalty
+from grader.engine.pipeline import Course
+from grader.engine.record import Recorder
+from grader.engine.worker import Master
+from grader.plugins.autograde import ShowHiddenTests, WalledAutograde
+from grader.wall.sandbox import Limits
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 
-from grader.classroom import Classroom, solutions
+from grader.course.classroom import Classroom, solutions
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSIGNMENT = "10_compression"

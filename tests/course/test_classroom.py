@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from nbgrader.utils import is_solution
 
-from grader import classroom
-from grader.classroom import Classroom, ClassroomError, answers_in, make_class, solutions
+from grader.course import classroom
+from grader.course.classroom import Classroom, ClassroomError, answers_in, make_class, solutions
 
 from .conftest import ASSIGNMENT, NOTEBOOK, ROOT, read
 

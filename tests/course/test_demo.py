@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from grader import demo
+from grader.course import demo
 
 from .conftest import ASSIGNMENT, ROOT
 
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def output(folder: Path) -> str:
     """What a demonstration prints that follows one which was killed half-way."""
-    command = [sys.executable, "-u", "-m", "grader.demo", "--folder", str(folder)]
+    command = [sys.executable, "-u", "-m", "grader.course.demo", "--folder", str(folder)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
     ) as killed:

@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grader import twin
+from grader.course import twin
 
 from .conftest import NOTEBOOK, ROOT, read
 

@@ -26,7 +26,7 @@ from grader.cli import GraderApp
 
 ASSIGNMENT, NOTEBOOK = "mini", "mini"
 CONFIG = """
-from grader.autograde import use_wall
+from grader.plugins.autograde import use_wall
 c = get_config()
 c.CourseDirectory.course_id = "mini"
 c.CourseDirectory.root = {root!r}
@@ -34,7 +34,7 @@ c.CourseDirectory.db_url = {db_url!r}
 c.Exchange.root = {exchange!r}
 c.ExchangeCollect.check_owner = False
 c.LateSubmissionPlugin.penalty_method = "zero"
-c.GenerateFeedback.exporter_class = "grader.exporter.FeedbackExporter"
+c.GenerateFeedback.exporter_class = "grader.feedback.exporter.FeedbackExporter"
 c.Autograde.limits = {{"check_seconds": 1.0, "submission_seconds": 20.0}}
 use_wall(c)
 """

@@ -20,8 +20,8 @@ from nbgrader.converters.autograde import Autograde
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
-from grader.gradebook import Marks
-from grader.record import Graded
+from grader.engine.gradebook import Marks
+from grader.engine.record import Graded
 
 ASSIGNMENT = "hw"
 DUE = "2030-01-01 12:00:00 UTC"

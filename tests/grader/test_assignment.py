@@ -12,7 +12,7 @@ from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 from wall_course import ANSWERS, CHECKS, TOKEN, assignment, cell_of, master, write_source
 
-from grader.assignment import (
+from grader.course.assignment import (
     AssignmentError,
     compare_with_gradebook,
     read_assignment,

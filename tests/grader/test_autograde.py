@@ -18,8 +18,8 @@ from nbgrader.converters.base import NbGraderException
 from traitlets.config import Config
 from wall_course import CHECKS, STUBS, TOKEN, TOTAL, answers, notebook, write_source
 
-from grader.autograde import use_wall
-from grader.wall import UNPROTECTED_WARNING
+from grader.plugins.autograde import use_wall
+from grader.wall.sandbox import UNPROTECTED_WARNING
 
 # nbgrader's own queries warn
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
@@ -253,7 +253,7 @@ def test_the_command_grades_with_the_wall(tmp_path: Path) -> None:
     """`nbgrader autograde` itself, configured by a file, started in the course's folder."""
     write_source(tmp_path)
     (tmp_path / "nbgrader_config.py").write_text(
-        "from grader.autograde import use_wall\nc = get_config()\nuse_wall(c)\n"
+        "from grader.plugins.autograde import use_wall\nc = get_config()\nuse_wall(c)\n"
     )
     submit(tmp_path, "good", notebook())
     submit(tmp_path, "half", notebook(answers(prune=FOUL)))

@@ -28,7 +28,7 @@ from mini_course import (
 from sqlalchemy.exc import SAWarning
 from stock_course import sqlite_rows
 
-from grader.secret import course_secret
+from grader.course.secret import course_secret
 
 pytestmark = pytest.mark.xdist_group("mini course")  # its fixtures are made once
 

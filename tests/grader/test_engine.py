@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.engine import Done, Engine, Lost
+from grader.engine.engine import Done, Engine, Lost
 
 Outcomes = list[Done[str, str] | Lost[str]]
 

@@ -13,8 +13,8 @@ import nbformat
 import pytest
 from wall_course import ANSWERS, STUBS, TOKEN, TOTAL, answers, assignment, notebook, submission
 
-from grader.examine import ExaminationLost, Examined, Wall
-from grader.wall import Limits, WallError
+from grader.wall.examine import ExaminationLost, Examined, Wall
+from grader.wall.sandbox import Limits, WallError
 
 LIMITS = Limits(
     cell_seconds=2,
@@ -313,7 +313,7 @@ def test_nothing_stays_behind() -> None:
     """Closing the wall, or the end of the process that held it, ends everything it started."""
     script = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "from wall_course import *; from grader.examine import Wall\n"
+        "from wall_course import *; from grader.wall.examine import Wall\n"
         "wall = Wall(assignment()); wall.start(); print(wall._process.pid, flush=True)\n"
         "import os; os.kill(os.getpid(), 9)"
     )

@@ -11,8 +11,8 @@ from nbconvert import HTMLExporter
 from test_submission import png
 from wall_course import CHECKS, TOKEN, assignment, cell_of, notebook, submission
 
-from grader.examine import Verdict
-from grader.executed import HIDDEN, NOT_RUN, as_text, executed_notebook
+from grader.wall.examine import Verdict
+from grader.wall.executed import HIDDEN, NOT_RUN, as_text, executed_notebook
 
 EVIL = "<script>alert(1)</script>"
 

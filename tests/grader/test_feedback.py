@@ -11,8 +11,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from stock_course import _metadata
 
-from grader import feedback
-from grader.gradebook import Sheet
+from grader.engine.gradebook import Sheet
+from grader.feedback import page as feedback
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\nnot much of a picture").decode()
 

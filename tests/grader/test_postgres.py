@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from mini_course import ASSIGNMENT, GOOD, RAISING, WRONG, MiniCourse
 from stock_course import rows, sqlite_rows
 
-from grader.gradebook import Gradebook, Marks
-from grader.secret import course_secret
+from grader.course.secret import course_secret
+from grader.engine.gradebook import Gradebook, Marks
 
 pytestmark = pytest.mark.xdist_group("postgres")  # its fixtures are made once
 

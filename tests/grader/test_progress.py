@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grader.events import Failed, Found, PageMade, Recorded, Skipped, Waiting
-from grader.progress import Report, Totals
+from grader.engine.events import Failed, Found, PageMade, Recorded, Skipped, Waiting
+from grader.engine.progress import Report, Totals
 
 
 def test_totals_know_rate_and_time_left() -> None:

@@ -19,9 +19,9 @@ from nbgrader.plugins import LateSubmissionPlugin
 from stock_course import ASSIGNMENT, StockCourse, answered, sqlite_rows
 from traitlets.config import Config
 
-from grader import folders
-from grader.gradebook import Gradebook, GradebookError, GradebookGoneError, Marks
-from grader.record import RECEIPT, Graded, Recorder
+from grader.engine.gradebook import Gradebook, GradebookError, GradebookGoneError, Marks
+from grader.engine.record import RECEIPT, Graded, Recorder
+from grader.submissions import folders
 
 pytestmark = pytest.mark.xdist_group("stock course")  # its fixtures are made once
 

@@ -13,8 +13,8 @@ import pytest
 from mini_course import MiniCourse
 from stock_course import sqlite_rows
 
-from grader.classroom import Classroom
-from grader.demo import ASSIGNMENT, COURSE, NOTEBOOK, demo_class, hand_in, prepare
+from grader.course.classroom import Classroom
+from grader.course.demo import ASSIGNMENT, COURSE, NOTEBOOK, demo_class, hand_in, prepare
 
 pytestmark = pytest.mark.xdist_group("demo course")  # its fixtures are made once
 

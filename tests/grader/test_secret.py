@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from grader.secret import check_seed, course_secret
+from grader.course.secret import check_seed, course_secret
 
 
 def test_a_secret_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:

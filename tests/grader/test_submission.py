@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell
 from wall_course import ANSWERS, CHECKS, TOKEN, assignment, cell_of, notebook, submission
 
-from grader.submission import (
+from grader.submissions.submission import (
     MAX_CELLS,
     NotANotebook,
     NotebookMissing,

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import tinytorch
-from grader import probe, wall
-from grader.channel import Channel
-from grader.wall import Limits, Sandbox, WallError
+from grader.wall import probe
+from grader.wall import sandbox as wall
+from grader.wall.channel import Channel
+from grader.wall.sandbox import Limits, Sandbox, WallError
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -75,7 +76,10 @@ def test_every_module_of_the_library_but_the_solution_is_allowed() -> None:
     ("code", "outcome"),
     [
         ("import tinytorch.core.compression", "No module named 'tinytorch.core.compression'"),
-        ("import nbgrader; import grader.assignment", "No module named 'grader.assignment'"),
+        (
+            "import nbgrader; import grader.course",
+            "No module named 'grader.course'",
+        ),
         ("import os; print(sorted(os.listdir('/')))", "wall"),
         ("import os; print(os.listdir('/proc'))", "[]"),
         ("import os; print(os.getpid())", "1\n"),
@@ -136,7 +140,7 @@ def test_it_works_as_an_ordinary_user(tmp_path: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     script = (
         "import os, sys; sys.path[:0] = sys.argv[1:]\n"
-        "from wall_course import *; from grader.examine import Wall\n"
+        "from wall_course import *; from grader.wall.examine import Wall\n"
         f"os.setgroups([]); os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
         "with Wall(assignment()) as wall:\n"
         "    print(wall.examine(submission(notebook()), 1).points)"

@@ -13,7 +13,7 @@ import pytest
 from mini_course import ASSIGNMENT, GOOD, WRONG, MiniCourse
 from nbgrader.utils import notebook_hash
 
-from grader.watch import Inbox
+from grader.submissions.watch import Inbox
 
 pytestmark = pytest.mark.xdist_group("watch")  # its fixtures are made once
 

@@ -12,8 +12,8 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from grader.assignment import Assignment, read_assignment
-from grader.submission import Submission, read_submission
+from grader.course.assignment import Assignment, read_assignment
+from grader.submissions.submission import Submission, read_submission
 
 TOKEN = "hidden_token_7319"
 HIDDEN = f"### BEGIN HIDDEN TESTS\n    {{}}  # {TOKEN}\n    ### END HIDDEN TESTS"

@@ -16,9 +16,9 @@ from redteam import course
 from redteam.scene import Scene, expected, load, scene
 
 WALL = """
-from grader.autograde import use_wall
+from grader.plugins.autograde import use_wall
 use_wall(c)
-c.GenerateFeedback.exporter_class = "grader.exporter.FeedbackExporter"
+c.GenerateFeedback.exporter_class = "grader.feedback.exporter.FeedbackExporter"
 c.WalledAutograde.limits = {"cell_seconds": 1.0, "check_seconds": 0.6, "memory_mb": 512}
 """
 STUDENTS = {  # their names are what student ids may be

@@ -22,14 +22,14 @@ from redteam import course
 from redteam.scene import ATTACKS, Scene, expected, load, names, scene
 from redteam.tools import World
 
-from grader.assignment import Assignment, read_assignment
-from grader.autograde import read_timestamp
-from grader.examine import Examined, Wall
-from grader.feedback import page
-from grader.gradebook import Sheet
-from grader.intake import read_contents, take_in
-from grader.submission import Submission, SubmissionError, read_submission
-from grader.wall import Limits
+from grader.course.assignment import Assignment, read_assignment
+from grader.engine.gradebook import Sheet
+from grader.feedback.page import page
+from grader.plugins.autograde import read_timestamp
+from grader.submissions.intake import read_contents, take_in
+from grader.submissions.submission import Submission, SubmissionError, read_submission
+from grader.wall.examine import Examined, Wall
+from grader.wall.sandbox import Limits
 
 USUAL = Limits(cell_seconds=10.0, check_seconds=10.0, submission_seconds=40.0, memory_mb=512)
 SHORT = replace(

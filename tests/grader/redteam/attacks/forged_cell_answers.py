@@ -10,7 +10,7 @@ def attack(notebook, world: World) -> None:
     own_cell(
         notebook,
         """
-        from grader import shell
+        from grader.inside import shell
 
         shell.Cells.finish = lambda self: [
             {"output_type": "stream", "name": "stdout", "text": {1, 2}},

@@ -11,7 +11,8 @@ def attack(notebook, world: World) -> None:
         notebook,
         """
         import numpy as np
-        from grader import codec, shell
+        from grader.inside import codec
+        from grader.inside import shell
 
         class Lie:
             pass

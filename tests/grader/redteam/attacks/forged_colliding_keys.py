@@ -11,7 +11,7 @@ def attack(notebook, world: World) -> None:
     in_scale(
         notebook,
         """
-        from grader import codec
+        from grader.inside import codec
 
         class Lie:
             pass

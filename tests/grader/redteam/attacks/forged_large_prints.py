@@ -10,7 +10,7 @@ def attack(notebook, world: World) -> None:
     own_cell(
         notebook,
         """
-        from grader import shell
+        from grader.inside import shell
 
         text = "x" * (20 * 2**20)
         one = {"output_type": "stream", "name": "stdout", "text": text}

@@ -10,7 +10,7 @@ def attack(notebook, world: World) -> None:
     own_cell(
         notebook,
         """
-        from grader import shell
+        from grader.inside import shell
 
         one = {"output_type": "stream", "name": "stdout", "text": "x"}
         shell.Cells.finish = lambda self: [dict(one) for _ in range(30_000)]

@@ -13,7 +13,7 @@ def attack(notebook, world: World) -> None:
 def prune(layer, ratio=0.5):
     from copy import deepcopy
 
-    from grader import codec
+    from grader.inside import codec
 
     other = deepcopy(layer)
     for encoder in (codec.Encoder,):

@@ -18,7 +18,8 @@ def attack(notebook, world: World) -> None:
         import numpy as np
 
         import tinytorch.core.layers
-        from grader import codec, shell
+        from grader.inside import codec
+        from grader.inside import shell
 
         builtins.print = builtins.len = lambda *a, **k: None
         os.environ.update(HOME="/nowhere", PATH="", TINYTORCH_CHECK_SEED="1")

@@ -15,7 +15,7 @@ def attack(notebook, world: World) -> None:
 
         for folder in [p for p in sys.path if p] + ["/wall", "/packages/0", sys.base_prefix]:
             for name in (MARK + ".pth", "sitecustomize.py", "usercustomize.py", "numpy/__init__.py",
-                         "grader/codec.py", "tinytorch/__init__.py", "__pycache__/x.pyc"):
+                         "grader/inside/codec.py", "tinytorch/__init__.py", "__pycache__/x.pyc"):
                 try:
                     with open(os.path.join(folder, name), "a") as file:
                         file.write("# " + MARK)

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from grader import codec
-from grader.channel import CallFailed, Channel, ProcessEnded, TimedOut
+from grader.inside import codec
+from grader.wall.channel import CallFailed, Channel, ProcessEnded, TimedOut
 
 _PRINTED = 100_000  # characters kept of what the calls of one graded cell print
 _TRIES = 2  # after so many time-outs or crashes a function is not called again

@@ -42,23 +42,23 @@ from nbgrader.utils import find_all_files, is_grade, is_solution, parse_utc
 from traitlets import Bool, Dict, List
 from traitlets.config import Config
 
-from grader.assignment import (
+from grader.course.assignment import (
     Assignment,
     AssignmentError,
     compare_with_gradebook,
     read_assignment,
     source_notebooks,
 )
-from grader.examine import ExaminationLost, Examined, Wall
-from grader.secret import check_seed, course_secret
-from grader.submission import (
+from grader.course.secret import check_seed, course_secret
+from grader.submissions.submission import (
     NotebookMissing,
     SubmissionError,
     UnsafeFile,
     read_plain_file,
     read_submission,
 )
-from grader.wall import UNPROTECTED_WARNING, Limits, WallError
+from grader.wall.examine import ExaminationLost, Examined, Wall
+from grader.wall.sandbox import UNPROTECTED_WARNING, Limits, WallError
 
 
 def use_wall(c: Config, show_hidden_tests_after_deadline: bool = False) -> None:
@@ -94,7 +94,7 @@ class RecordVerdicts(SaveAutoGrades):
         if "verdicts" not in resources["nbgrader"]:
             raise WallError(
                 "nbgrader's own autograde is at work, not the wall's: nbgrader_config.py must call "
-                "grader.autograde.use_wall(c); nothing was graded"
+                "grader.plugins.autograde.use_wall(c); nothing was graded"
             )
         result: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)
         return result
@@ -140,7 +140,8 @@ class WalledAutograde(Autograde):
     wall. Late penalties, manual grades and files are nbgrader's own."""
 
     limits = Dict(
-        help="What a submission may use, by the names of grader.wall.Limits: {'cell_seconds': 60}"
+        help="What a submission may use, by the names of grader.wall.sandbox.Limits: "
+        "{'cell_seconds': 60}"
     ).tag(config=True)
 
     run_student_code_with_all_my_rights = Bool(

@@ -24,12 +24,12 @@ from nbformat.notebooknode import NotebookNode
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import compute_checksum
 
-from grader import feedback
-from grader.assignment import Assignment
-from grader.examine import Examined, Wall
-from grader.gradebook import Marks, Sheet
-from grader.submission import Submission
-from grader.wall import Limits
+from grader.course.assignment import Assignment
+from grader.engine.gradebook import Marks, Sheet
+from grader.feedback import page as feedback
+from grader.submissions.submission import Submission
+from grader.wall.examine import Examined, Wall
+from grader.wall.sandbox import Limits
 
 TIMED_OUT = re.compile("did not finish within|for the whole submission are up")
 """How the wall's messages speak of limits on time."""

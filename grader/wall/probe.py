@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from grader.channel import Channel, ProcessEnded
-from grader.wall import Sandbox, WallError
+from grader.wall.channel import Channel, ProcessEnded
+from grader.wall.sandbox import Sandbox, WallError
 
 _ATTEMPTS = """
 import ctypes, importlib, json, os, resource, signal, socket, sys
@@ -42,7 +42,7 @@ succeeded = {
     "mount": ctypes.CDLL(None).mount(b"x", b"/tmp", b"tmpfs", 0, None) == 0,
     "change the user": attempt(lambda: os.setuid(12345)),
     "import the solution": attempt(lambda: importlib.import_module("tinytorch.core.compression")),
-    "import the grader": attempt(lambda: importlib.import_module("grader.examiner")),
+    "import the grader": attempt(lambda: importlib.import_module("grader.wall.examiner")),
     "use memory without limit": unlimited(resource.RLIMIT_AS),
     "start processes without limit": unlimited(resource.RLIMIT_NPROC),
     "write files without limit": unlimited(resource.RLIMIT_FSIZE),

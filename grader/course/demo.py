@@ -22,9 +22,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from traitlets.config.loader import PyFileConfigLoader
 
-from grader.classroom import BREAKAGES, Classroom, ClassroomError, Submission
+from grader.course.classroom import BREAKAGES, Classroom, ClassroomError, Submission
 
-COURSE = Path(__file__).resolve().parent.parent
+COURSE = Path(__file__).resolve().parents[2]
 ASSIGNMENT = "10_compression"
 NOTEBOOK = "compression_dev"
 MARK = ".made-by-the-demonstration"
@@ -205,7 +205,7 @@ def run(folder: Path, console: Console) -> list[Row]:
 
 def main(argv: list[str] | None = None) -> int:
     """Grade a made-up class of twelve through nbgrader and show the result."""
-    parser = argparse.ArgumentParser(prog="python -m grader.demo", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m grader.course.demo", description=main.__doc__)
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="default: demo")
     arguments = parser.parse_args(argv)
     warnings.simplefilter("ignore")  # those of nbgrader's libraries are not the reader's concern

@@ -15,8 +15,11 @@ from typing import Any
 
 import tinytorch
 
-_LIBRARY, _TINYTORCH = Path(__file__).parent, Path(tinytorch.__file__ or "").parent
-_INSIDE = ("__init__.py", "codec.py", "confine.py", "inside.py", "shell.py")
+_GRADER, _TINYTORCH = Path(__file__).parents[1], Path(tinytorch.__file__ or "").parent
+_INSIDE = (
+    "__init__.py",
+    *(f"inside/{name}.py" for name in ("__init__", "codec", "confine", "shell", "warm")),
+)
 # what is visible of tinytorch; whatever else is in the folder, a solution above all, stays out
 _ALLOWED = (
     "__init__.py",
@@ -216,15 +219,15 @@ class Sandbox:
         """The command that starts the warm process, and its environment."""
         packages = _package_folders()
         if not self.protected:
-            script = str(_LIBRARY / "inside.py")
-            paths = [str(_LIBRARY.parent), str(_TINYTORCH.parent), *packages]
+            script = str(_GRADER / "inside/warm.py")
+            paths = [str(_GRADER.parent), str(_TINYTORCH.parent), *packages]
             environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
             return _python(sys.executable, script, descriptor, "0", *paths), environment
         if sys.platform != "linux":
             raise WallError(f"the wall needs Linux; this is {sys.platform}. {_WHAT_TO_DO}")
         inside = {folder: f"/packages/{i}" for i, folder in enumerate(packages)}
         arguments = [*_NAMESPACES, *_file_system(inside, self.hidden)]
-        python, script = os.path.realpath(sys.executable), "/wall/grader/inside.py"
+        python, script = os.path.realpath(sys.executable), "/wall/grader/inside/warm.py"
         arguments += _python(python, script, descriptor, "1", "/wall", *inside.values())
         return _as_nobody(find_bubblewrap(), arguments), _ENVIRONMENT
 
@@ -263,7 +266,7 @@ def _file_system(packages: dict[str, str], hidden: tuple[Path, ...]) -> list[str
     ]
     for folder in (*packages, *map(os.path.realpath, hidden)):
         masks += [folder for shown in same if _within(folder, shown)]
-    binds += [(str(_LIBRARY / name), f"/wall/grader/{name}") for name in _INSIDE]
+    binds += [(str(_GRADER / name), f"/wall/grader/{name}") for name in _INSIDE]
     binds += [(str(_TINYTORCH / name), f"/wall/tinytorch/{name}") for name in _ALLOWED]
     arguments: list[str] = []
     for place in links:
@@ -297,7 +300,7 @@ def _as_nobody(bubblewrap: str, arguments: list[str]) -> list[str]:
     """The command; root gives up its rights before bubblewrap starts."""
     if os.geteuid() != 0:
         return [bubblewrap, *arguments]
-    script = str(_LIBRARY / "unprivileged.py")
+    script = str(Path(__file__).with_name("unprivileged.py"))
     return _python(sys.executable, script, NOBODY, bubblewrap, *arguments)
 
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from grader import folders
-from grader.gradebook import Gradebook, Marks
+from grader.engine.gradebook import Gradebook, Marks
+from grader.submissions import folders
 
 RECEIPT = ".grading.json"
 """In each autograded folder: the digest of what was graded, and the marks."""

@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from grader import feedback, folders, intake
-from grader.assignment import Assignment
-from grader.engine import Done, Engine
-from grader.events import Event, Failed, Found, PageMade, Recorded, Skipped
-from grader.intake import Contents, Intake
-from grader.record import Graded, Recorder, digest_of
-from grader.submission import SubmissionError
-from grader.worker import Examination, ExamineTask, Master, PagesTask, examine, make_pages
+from grader.course.assignment import Assignment
+from grader.engine.engine import Done, Engine
+from grader.engine.events import Event, Failed, Found, PageMade, Recorded, Skipped
+from grader.engine.record import Graded, Recorder, digest_of
+from grader.engine.worker import Examination, ExamineTask, Master, PagesTask, examine, make_pages
+from grader.feedback import page as feedback
+from grader.submissions import folders, intake
+from grader.submissions.intake import Contents, Intake
+from grader.submissions.submission import SubmissionError
 
 SHEETS_AT_ONCE = 200
 

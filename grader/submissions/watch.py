@@ -23,9 +23,9 @@ from nbgrader.exchange import ExchangeError
 from nbgrader.exchange.default import Exchange, ExchangeCollect, ExchangeReleaseFeedback
 from nbgrader.utils import parse_utc
 
-from grader import folders
-from grader.intake import SECRET, TIMESTAMP
-from grader.submission import SubmissionError, TooLarge, read_plain_file
+from grader.submissions import folders
+from grader.submissions.intake import SECRET, TIMESTAMP
+from grader.submissions.submission import SubmissionError, TooLarge, read_plain_file
 
 SETTLED = 10.0
 """Seconds after which a submission without its last file counts as complete all the same."""

@@ -104,7 +104,7 @@ def _write(text: str, path: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Bring a notebook and its twin in step, or check that they are."""
-    parser = argparse.ArgumentParser(prog="python -m grader.twin", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m grader.course.twin", description=main.__doc__)
     parser.add_argument(
         "counts",
         choices=["notebook", "twin", "check"],

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from nbgrader.utils import parse_utc
 
-from grader.assignment import Assignment
-from grader.submission import (
+from grader.course.assignment import Assignment
+from grader.submissions.submission import (
     MAX_FILE_BYTES,
     NotebookMissing,
     Submission,

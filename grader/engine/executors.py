@@ -7,8 +7,8 @@ import multiprocessing
 import os
 from typing import Any
 
-from grader.engine import Engine
-from grader.worker import WallUnavailableError, follow_parent
+from grader.engine.engine import Engine
+from grader.engine.worker import WallUnavailableError, follow_parent
 
 
 class ClusterError(Exception):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grader.assignment import Assignment, Kind, MasterCell
+from grader.course.assignment import Assignment, Kind, MasterCell
 
 MAX_FILE_BYTES = 100 * 2**20
 MAX_JSON_VALUES = 4_000_000

@@ -18,11 +18,11 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from grader.assignment import Assignment
-from grader.examiner import Step, receive, send
-from grader.executed import executed_notebook
-from grader.submission import Submission
-from grader.wall import Limits, WallError
+from grader.course.assignment import Assignment
+from grader.submissions.submission import Submission
+from grader.wall.examiner import Step, receive, send
+from grader.wall.executed import executed_notebook
+from grader.wall.sandbox import Limits, WallError
 
 
 class ExaminationLost(WallError):  # noqa: N818 - named after the situation
@@ -100,10 +100,10 @@ class Wall:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-B", "-m", "grader.examiner", str(theirs.fileno())],
+                [sys.executable, "-B", "-m", "grader.wall.examiner", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **_ONE_THREAD},
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **_ONE_THREAD},
                 cwd="/",
             )
         order = (self.assignment, self.limits, self.hidden, self.protected)

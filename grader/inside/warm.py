@@ -5,7 +5,7 @@ watches and kills; it never runs a line of a submission. Its fork shuts itself i
 answers one request after the other: run a cell, call a function. Nothing in here is secret, and
 nothing that the fork says is believed: the examiner treats it as bytes from a stranger.
 
-Run as `python inside.py FD PROTECTED`; FD is a socket to the examiner, PROTECTED 0 or 1.
+Run as `python warm.py FD PROTECTED`; FD is a socket to the examiner, PROTECTED 0 or 1.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if __name__ == "__main__":  # started by path, without `site`
 
 import numpy as np
 
-from grader import codec, confine
-from grader.shell import Cells, Outputs, make_shell, own_line
+from grader.inside import codec, confine
+from grader.inside.shell import Cells, Outputs, make_shell, own_line
 from tinytorch.core.networks import create_mlp
 
 _WATCH_SECONDS = 0.1

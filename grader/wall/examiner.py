@@ -1,9 +1,10 @@
 """The examiner: graded cells run here, with stand-ins for what the student had to define.
 
-Run as `python -m grader.examiner FD`; the driver sends orders over the socket FD. One process stays
-warm for one assignment: it has imported what the given cells import and holds the sandbox. For each
-submission the names and the random state are new; what reaches this process from a submission is
-plain data, so nothing else can differ. After a check that had to be interrupted it ends.
+Run as `python -m grader.wall.examiner FD`; the driver sends orders over the socket FD. One process
+stays warm for one assignment: it has imported what the given cells import and holds the sandbox.
+For each submission the names and the random state are new; what reaches this process from a
+submission is plain data, so nothing else can differ. After a check that had to be interrupted it
+ends.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from grader import confine, probe, standins
-from grader.assignment import Assignment
-from grader.channel import CallFailed, Channel
-from grader.wall import Limits, Sandbox, WallError
+from grader.course.assignment import Assignment
+from grader.inside import confine
+from grader.wall import probe, standins
+from grader.wall.channel import CallFailed, Channel
+from grader.wall.sandbox import Limits, Sandbox, WallError
 
 SEED = "TINYTORCH_CHECK_SEED"
 MAX_MESSAGE = 1500

@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from grader.events import Event, Failed, Found, PageMade, Recorded, Skipped, Waiting
+from grader.engine.events import Event, Failed, Found, PageMade, Recorded, Skipped, Waiting
 
 PLAIN_EVERY = 5.0
 """Seconds between two lines of progress where the output is no terminal."""

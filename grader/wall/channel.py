@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from grader import codec
-from grader.wall import Sandbox
+from grader.inside import codec
+from grader.wall.sandbox import Sandbox
 
 _LENGTH = struct.Struct("<I")
 _PIECE = 2**13  # bytes; nearly every answer is one piece

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbformat import NotebookNode, from_dict
 
-from grader.assignment import Assignment, MasterCell
-from grader.submission import Cell, Submission, clean_png
+from grader.course.assignment import Assignment, MasterCell
+from grader.submissions.submission import Cell, Submission, clean_png
 
 if TYPE_CHECKING:
-    from grader.examine import Verdict
+    from grader.wall.examine import Verdict
 
 HIDDEN = "# (hidden checks ran here)"
 NOT_RUN = "(as submitted; experiments are not run again when a submission is graded)"

@@ -1,0 +1,1 @@
+"""What an assignment is, how its two texts are kept in step, and a class made up to try it on."""

@@ -1,0 +1,1 @@
+"""Reading what students handed in, every byte of it untrusted."""

@@ -1,0 +1,1 @@
+"""Examining: the sandbox around student code, and the examiner in front of it. See docs/wall.md."""
