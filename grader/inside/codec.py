@@ -3,8 +3,8 @@
 The examiner sends arguments over, the submission's process sends results back. A message is a
 version byte and the length of its outline; the outline, which is JSON; and raw bytes. In the
 outline, numbers, text, true, false and null stand for themselves. Everything else is a list that
-begins with a tag: `["D", key, value, ...]` is a dict, `["a", dtype, writeable, offset, *shape]` an
-array whose numbers are among the raw bytes.
+begins with a tag: `["D", key, value, ...]` is a dict, `["a", dtype, writeable, *shape]` an array
+whose numbers are the next of the raw bytes: they stand in the order in which values are read.
 
 What may be changed in place (lists, dicts, sets, arrays, tensors, layers, models) is a *node*: the
 message that sends it first numbers it, and from then on both sides mean the same object by that
@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import operator
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
@@ -106,6 +106,10 @@ class Opaque:
     __truediv__ = __rtruediv__ = __pow__ = __matmul__ = __neg__ = __abs__ = __round__ = _refuse
 
 
+Case = tuple[Sequence[Any], Mapping[str, Any]]
+"""The arguments of one call: by position, by name."""
+
+
 class Encoder:
     """Writes one message.
 
@@ -151,36 +155,51 @@ class Encoder:
             return write(self, value)
         return self._node(value, write)
 
+    def cases(self, cases: Iterable[Case]) -> Any:
+        """The arguments of calls, for `Decoder.cases` to read."""
+        outline = self.outline
+        return [
+            [[outline(value) for value in args], {k: outline(v) for k, v in kwargs.items()}]
+            for args, kwargs in cases
+        ]
+
     def contents(self, node: object) -> Any:
         """The outline of what a node holds, even if the other side knows it by number."""
         write = _WRITERS.get(type(node)) or _writer(type(node))
         return self._compound(write, node)
 
-    def snapshot(self, node: object) -> Any:
-        """What a node holds, to be compared with what it holds later."""
-        start, size = len(self._raw), self._size
-        self._size = 0  # so that offsets do not depend on what was written before
-        outline = self.contents(node)
+    def snapshot(self, node: object) -> bytes:
+        """What a node holds, to be compared with what it holds at another time."""
+        start = len(self._raw)
+        outline = _JSON_ENCODER.encode(self.contents(node))
         raw = self._raw[start:]
-        del self._raw[start:]
-        self._size = size
-        return outline, raw
+        self._take_back(start, len(self.nodes), self._depth)
+        return b"".join((outline.encode(), *raw))
 
     def _node(self, node: object, write: Callable[[Encoder, Any], Any]) -> Any:
-        if not self._number:
-            return self._compound(write, node)
-        self._numbers[id(node)] = len(self.nodes)
-        self.nodes.append(node)
-        outline = self._compound(write, node)
-        if outline[0] == "O":  # an array of objects: the other side counts no node for it
-            del self._numbers[id(self.nodes.pop())]
-        return outline
+        if self._number:
+            self._numbers[id(node)] = len(self.nodes)
+            self.nodes.append(node)
+        return self._compound(write, node, self._number)
 
-    def _compound(self, write: Callable[[Encoder, Any], Any], node: object) -> Any:
+    def _compound(
+        self, write: Callable[[Encoder, Any], Any], node: object, numbered: bool = False
+    ) -> Any:
+        state = len(self._raw), len(self.nodes) - numbered, self._depth
         try:
             return write(self, node)
         except (AttributeError, TypeError, ValueError, KeyError):  # a layer taken to pieces
+            self._take_back(*state)  # the other side counts no node for it
             return _opaque(node)
+
+    def _take_back(self, raw: int, nodes: int, depth: int) -> None:
+        """Forget what was written since there were so many raw pieces and nodes."""
+        self._size -= sum(map(len, self._raw[raw:]))
+        del self._raw[raw:]
+        for node in self.nodes[nodes:]:
+            del self._numbers[id(node)]
+        del self.nodes[nodes:]
+        self._depth = depth
 
     def _foreign(self, value: object) -> Any:
         handle = self._reference(value) if self._reference else None
@@ -207,7 +226,7 @@ class Encoder:
         return ["j", value.real, value.imag]
 
     def _bytes(self, value: bytes) -> Any:
-        return ["b", self._place(bytes(value)), len(value)]
+        return ["b", self._place(bytes(value))]
 
     def _list(self, value: list[object]) -> Any:
         return self._sequence("l", list.__iter__(value))
@@ -243,26 +262,27 @@ class Encoder:
             value = value.astype(_DTYPES[code])
         if self._size + value.nbytes > MAX_BYTES:
             raise TooLargeError("the value is too large to be checked")
-        return ["a", code, value.flags.writeable, self._place(value.tobytes()), *value.shape]
+        self._place(value.tobytes())
+        return ["a", code, value.flags.writeable, *value.shape]
 
     def _place(self, data: bytes) -> int:
-        """Keep raw bytes for the end of the message; where they will begin."""
+        """Keep raw bytes for the end of the message; how many they are."""
         self._raw.append(data)
         self._size += len(data)
-        return self._size - len(data)
+        return len(data)
 
     def _scalar(self, value: np.generic) -> Any:
         plain = value.item()
         return ["n", _DTYPE_CODES[value.dtype], *_complex_parts(plain)]
 
     def _tensor(self, value: Tensor) -> Any:
-        grad = None if value.grad is None else self._array(value.grad)
-        return ["X", value.requires_grad, self._array(value.data), grad]
+        data, grad = self._array(value.data), value.grad
+        return ["X", value.requires_grad, data, None if grad is None else self._array(grad)]
 
     def _dense(self, value: Dense) -> Any:
-        bias = None if value.bias is None else self._array(value.bias.data)
         sizes = operator.index(value.input_size), operator.index(value.output_size)
-        return ["Y", *sizes, self._array(value.weights.data), bias]
+        weights, bias = self._array(value.weights.data), value.bias
+        return ["Y", *sizes, weights, None if bias is None else self._array(bias.data)]
 
     def _activation(self, value: object) -> Any:
         return ["A", next(i for i, cls in enumerate(_ACTIVATIONS) if isinstance(value, cls))]
@@ -336,11 +356,10 @@ class Decoder:
         if version != VERSION or length > MAX_OUTLINE:
             raise CodecError("not a message of this version")
         self._data = message
-        self._raw: int = _START.size + length
-        self._unread = len(message) - self._raw
+        self._next: int = _START.size + length  # of the raw bytes
         self._keys = 0
         try:
-            text = message[_START.size : self._raw].decode("ascii")
+            text = message[_START.size : self._next].decode("ascii")
             values, end = _JSON_DECODER.raw_decode(text)
         except (ValueError, RecursionError) as error:
             raise CodecError("the outline is not JSON") from error
@@ -348,11 +367,25 @@ class Decoder:
             raise CodecError("the outline is not one list")
         self._values: list[Any] = values[::-1]
 
-    def value(self) -> Any:
-        """The next value of the message."""
+    def plain(self) -> Any:
+        """The next value of the message as it stands there: JSON, to be looked at with care."""
         if not self._values:
             raise CodecError("the message has no more values")
-        return self._read(self._values.pop())
+        return self._values.pop()
+
+    def value(self) -> Any:
+        """The next value of the message."""
+        return self.read(self.plain())
+
+    def cases(self) -> list[Case]:
+        """The next value, written by `Encoder.cases`."""
+        try:
+            return [
+                (self._many(args), dict(zip(kwargs, self._many(kwargs.values()), strict=True)))
+                for args, kwargs in self.plain()
+            ]
+        except (TypeError, ValueError, AttributeError) as error:
+            raise CodecError("no arguments of calls") from error
 
     def update(self, node: object) -> None:
         """Read the contents of a node and give them to `node`, in place where the shape allows.
@@ -379,8 +412,11 @@ class Decoder:
         if self._values:
             raise CodecError("values after the end of the message")
 
-    def _read(self, outline: Any) -> Any:
-        """The value of an outline: itself where it is plain, else what its tag says."""
+    def read(self, outline: Any) -> Any:
+        """The value of an outline: itself where it is plain, else what its tag says.
+
+        Outlines are read in the order in which they were written.
+        """
         if type(outline) in _AS_IT_IS:
             return outline
         try:
@@ -413,24 +449,24 @@ class Decoder:
     def _complex(self, real: float, imaginary: float) -> complex:
         return complex(real, imaginary)
 
-    def _bytes(self, offset: int, size: int) -> bytes:
-        return self._data[self._span(offset, size) : self._raw + offset + size]
+    def _bytes(self, size: int) -> bytes:
+        return self._data[self._span(size) : self._next]
 
-    def _span(self, offset: int, size: int) -> int:
-        """Where so many raw bytes begin in the message."""
-        if type(offset) is not int or type(size) is not int or offset < 0 or size < 0:
-            raise CodecError("a place that cannot be one")
-        self._unread -= size  # no two arrays may be made of the same bytes: it adds up
-        if self._raw + offset + size > len(self._data) or self._unread < 0:
+    def _span(self, size: int) -> int:
+        """Where the next so many raw bytes begin in the message."""
+        if type(size) is not int or size < 0:
+            raise CodecError("a size that cannot be one")
+        begin, self._next = self._next, self._next + size
+        if self._next > len(self._data):
             raise CodecError("the message is cut short")
-        return self._raw + offset
+        return begin
 
-    def _many(self, parts: tuple[Any, ...]) -> list[Any]:
+    def _many(self, parts: Collection[Any]) -> list[Any]:
         self._items += len(parts)
         self._depth += 1
         if self._items > MAX_ITEMS or self._depth > MAX_DEPTH:
             raise CodecError("too many values, or nested too deeply")
-        values = [part if type(part) in _AS_IT_IS else self._read(part) for part in parts]
+        values = [part if type(part) in _AS_IT_IS else self.read(part) for part in parts]
         self._depth -= 1
         return values
 
@@ -464,13 +500,13 @@ class Decoder:
         items.update(zip(self._keyed(values[::2]), values[1::2], strict=True))
         return items
 
-    def _array(self, code: int, writeable: bool, offset: int, *shape: int) -> Any:
+    def _array(self, code: int, writeable: bool, *shape: int) -> Any:
         dtype, count = _dtype(code), 1
         for side in shape:
             if type(side) is not int or not 0 <= side < MAX_SIDE:
                 raise CodecError("an array with an impossible shape")
             count *= side
-        start = self._span(offset, count * dtype.itemsize)
+        start = self._span(count * dtype.itemsize)
         try:
             data = np.frombuffer(self._data, dtype if code else np.uint8, count, start)
             array = data.reshape(shape)
@@ -494,7 +530,7 @@ class Decoder:
             raise CodecError("a number out of its type's range") from error
 
     def _inner_array(self, outline: Any) -> np.ndarray[Any, Any]:
-        if type(outline) is not list or len(outline) < 4 or outline[0] != "a":
+        if type(outline) is not list or len(outline) < 3 or outline[0] != "a":
             raise CodecError("a tensor without an array")
         array: np.ndarray[Any, Any] = self._array(*outline[1:])
         if array.dtype.kind not in "biuf":

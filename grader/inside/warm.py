@@ -22,7 +22,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 if __name__ == "__main__":  # started by path, without `site`
@@ -38,6 +38,10 @@ _WATCH_SECONDS = 0.1
 _WARM_UP_CALLS = 50
 _LENGTH = struct.Struct("<I")
 _PIECE = 2**13  # bytes; nearly every request is one piece
+
+
+Outcome = tuple[Any, ...]
+"""What came of a call: a kind and what belongs to it, plain but for the second part of a value."""
 
 
 class Settings(NamedTuple):
@@ -213,7 +217,14 @@ def requests(stream: socket.socket) -> Iterator[bytes]:
 
 
 class Submission:
-    """Answers requests with the student's code. Instances of the student's classes stay here."""
+    """Answers requests with the student's code. Instances of the student's classes stay here.
+
+    A request is `"cell", source` or `what, owner, name, new, cases`: what is "call" (with arguments
+    for one call or several) or "attribute" (without an argument to read it, with one to set it);
+    the owner is the name of a function or class, or an instance; `new` says that the result is an
+    instance to be kept here. The answer to the latter is what was printed, the numbers of the
+    arguments that were changed in place, an outcome for each case, the new contents of those.
+    """
 
     def __init__(self, cells: Cells, classes: list[str]) -> None:
         self._cells = cells
@@ -222,54 +233,99 @@ class Submission:
         self._objects: list[object] = []
 
     def answer(self, request: bytes) -> bytes:
-        decoder = codec.Decoder(request, reference=lambda handle: self._objects[handle.number])
-        what = decoder.value()
+        decoder = self._decoder(request)
+        what = decoder.plain()
         if what == "cell":
-            outputs, complete = self._cells.run(decoder.value())
-            return _reply((), outputs, complete)
-        details = [decoder.value() for _ in range(decoder.left())]
-        given = _Given(decoder.nodes)
+            outputs, complete = self._cells.run(decoder.plain())
+            encoder = codec.Encoder(number=False)
+            return encoder.message(encoder.outline(outputs), complete)
+        owner, name, new, cases = decoder.value(), decoder.plain(), decoder.plain(), decoder.cases()
         self._cells.begin()
-        result = self._call(*details) if what == "call" else self._attribute(*details)
+        results = (
+            self._call(owner, name, cases)
+            if what == "call"
+            else self._attribute(owner, name, cases)
+        )
         printed = "".join(item.get("text", "") for item in self._cells.finish())
         _close_figures()
-        return self._answer(result, printed, given)
-
-    def _call(
-        self, owner: Any, method: str, new: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, ...]:
+        if new:
+            results = [self._kept(result) for result in results]
         try:
-            function = self._names[owner] if isinstance(owner, str) else owner
-        except KeyError:
-            return "missing", owner
-        try:
-            value = (getattr(function, method) if method else function)(*args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
-            return _described(error)
-        return "new" if new else "value", value
+            changed = self._changed(request, decoder.nodes, (what, owner, name, new, cases))
+            return self._reply(printed, results, decoder.nodes, changed)
+        except Exception as error:  # noqa: BLE001 - a value may raise anything when it is read
+            return self._reply(printed, [_unreadable(error)] * len(results), (), ())
 
-    def _attribute(self, owner: object, name: str, *new: object) -> tuple[Any, ...]:
+    def _decoder(self, request: bytes) -> codec.Decoder:
+        return codec.Decoder(request, reference=lambda handle: self._objects[handle.number])
+
+    def _call(self, owner: Any, method: str, cases: list[codec.Case]) -> list[Outcome]:
+        """Call once for each case, as long as no more than an `Exception` is raised."""
+        results: list[Outcome] = []
+        for args, kwargs in cases:
+            try:
+                function = self._names[owner] if isinstance(owner, str) else owner
+            except KeyError:
+                return [("missing", owner)]
+            try:
+                value = (getattr(function, method) if method else function)(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
+                results.append(_described(error))
+                if not isinstance(error, Exception):
+                    break
+            else:
+                results.append(("value", value))
+        return results
+
+    def _attribute(self, owner: object, name: str, cases: list[codec.Case]) -> list[Outcome]:
+        [(new, _)] = cases
         try:
             holder = self._names[owner] if isinstance(owner, str) else owner
             if new:
                 setattr(holder, name, new[0])
-                return "value", None
+                return [("value", None)]
             value = getattr(holder, name)
         except BaseException as error:  # noqa: BLE001 - a property runs the student's code
-            return _described(error)
-        return ("method", None) if callable(value) else ("value", value)
+            return [_described(error)]
+        return [("method",)] if callable(value) else [("value", value)]
 
-    def _answer(self, result: tuple[Any, ...], printed: str, given: _Given) -> bytes:
+    def _changed(
+        self, request: bytes, nodes: list[object], values: tuple[Any, ...]
+    ) -> Sequence[int]:
+        """The numbers of the nodes that were changed in place."""
+        what, owner, name, new, cases = values
+        encoder = codec.Encoder(reference=self._reference)
+        header = what, encoder.outline(owner), name, new
+        if encoder.message(*header, encoder.cases(cases)) == request:
+            return ()
+        if len(nodes) == 1:
+            return (0,)
+        before = self._decoder(request)  # the arguments once more, as they were
+        before.value(), before.value(), before.value(), before.value(), before.cases()
+        then = codec.Encoder(before.nodes, number=False, reference=self._reference)
+        now = codec.Encoder(nodes, number=False, reference=self._reference)
+        pairs = enumerate(zip(before.nodes, nodes, strict=True))
+        return [i for i, (old, node) in pairs if then.snapshot(old) != now.snapshot(node)]
+
+    def _reply(
+        self,
+        printed: str,
+        results: list[Outcome],
+        given: Sequence[object],
+        changed: Sequence[int],
+    ) -> bytes:
+        encoder = codec.Encoder(given, number=False, reference=self._reference)
+        outcomes = [
+            ("value", encoder.outline(result[1])) if result[0] == "value" else result
+            for result in results
+        ]
+        contents = [encoder.contents(given[i]) for i in changed]
+        return encoder.message(printed, changed, outcomes, *contents)
+
+    def _kept(self, result: Outcome) -> Outcome:
+        """A new instance's place among those that stay here."""
         kind, *details = result
-        if kind == "new":
-            kind, details = "value", [codec.Handle("", self._keep(details[0]))]
-        try:
-            changed, answer = given.changed(), (kind, printed, *details)
-            reference = self._reference
-            return _reply(given.nodes, answer, changed, changed=changed, reference=reference)
-        except Exception as error:  # noqa: BLE001 - a value may raise anything when it is read
-            text = str(error)[:200] if isinstance(error, codec.CodecError) else ""
-            return _reply((), ("unreadable", printed, type(error).__name__, text), ())
+        return (kind, codec.Handle("", self._keep(details[0]))) if kind == "value" else result
 
     def _keep(self, instance: object) -> int:
         for number, known in enumerate(self._objects):
@@ -296,38 +352,18 @@ def _warm_up(cells: Cells) -> None:
     cells.shell.user_ns["warm_up"] = lambda *args, **kwargs: (*args, kwargs, np.float32(1))
     for _ in range(_WARM_UP_CALLS):
         encoder = codec.Encoder()
-        request = map(encoder.outline, ("call", "warm_up", "", False, args, {"ratio": 0.5}))
+        request = "call", "warm_up", "", False, encoder.cases([(args, {"ratio": 0.5})])
         answer = submission.answer(encoder.message(*request))
-        codec.Decoder(answer, encoder.nodes, number=False).value()
+        codec.Decoder(answer, encoder.nodes, number=False).plain()
     del cells.shell.user_ns["warm_up"]
 
 
-class _Given:
-    """The nodes of a request, and what they held before the call."""
-
-    def __init__(self, nodes: list[object]) -> None:
-        self.nodes = nodes
-        self._snapshot = codec.Encoder(nodes, number=False).snapshot
-        self._before = list(map(self._snapshot, nodes))
-
-    def changed(self) -> tuple[int, ...]:
-        """The numbers of the nodes that were changed in place."""
-        after = map(self._snapshot, self.nodes)
-        return tuple([i for i, now in enumerate(after) if now != self._before[i]])
+def _unreadable(error: Exception) -> Outcome:
+    text = str(error)[:200] if isinstance(error, codec.CodecError) else ""
+    return "unreadable", type(error).__name__[:100], text
 
 
-def _reply(
-    given: Sequence[object],
-    *values: object,
-    changed: tuple[int, ...] = (),
-    reference: Callable[[object], codec.Handle | None] | None = None,
-) -> bytes:
-    encoder = codec.Encoder(given, number=False, reference=reference)
-    outlines = [encoder.outline(value) for value in values]
-    return encoder.message(*outlines, *(encoder.contents(given[i]) for i in changed))
-
-
-def _described(error: BaseException) -> tuple[Any, ...]:
+def _described(error: BaseException) -> Outcome:
     """An exception as text: its builtin classes, its type, its first line, the line it is from."""
     bases = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"]
     try:

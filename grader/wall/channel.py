@@ -80,7 +80,7 @@ class Channel:
             return CellResult([], False, ending)
         try:
             decoder = codec.Decoder(answer, number=False)
-            outputs, complete = self._fitting(decoder.value()), decoder.value() is True
+            outputs, complete = self._fitting(decoder.value()), decoder.plain() is True
         except (codec.CodecError, ValueError):
             return CellResult([], False, failure or ProcessEnded(self.lose()))
         if failure is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from grader.inside import codec
@@ -57,26 +57,26 @@ class Calls:
         self,
         owner: str | StandIn,
         method: str,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
+        cases: Sequence[codec.Case],
         cls: StandInClass | None = None,
-    ) -> Any:
-        """Call a function, a method, or (with `cls`) a class.
+    ) -> list[Any]:
+        """Call a function, a method, or (with `cls`) a class, once for each case.
 
-        Raises what the student's code raised, as the nearest builtin exception, or CallFailed.
+        An outcome for each: the result, or the exception that the student's code raised, as the
+        nearest builtin one. Raises CallFailed, and NameError where there is no such name.
         """
         name = self._name(owner, method)
         if self._given_up.get(name, 0) >= _TRIES:
             self._fail(CallFailed(f"{name} was not called again after it failed to return twice"))
         try:
-            return self._ask(name, ("call", owner, method, cls is not None, args, kwargs), cls)
+            return self._ask("call", owner, method, cases, cls)
         except (TimedOut, ProcessEnded):
             self._given_up[name] = self._given_up.get(name, 0) + 1
             raise
 
     def attribute(self, owner: str | StandIn, name: str, *new: object) -> Any:
         """Read an attribute, or set it to `new`; a method comes back as a function."""
-        return self._ask(self._name(owner, name), ("attribute", owner, name, *new), None)
+        return _the_one(self._ask("attribute", owner, name, [(new, {})], None))
 
     def _name(self, owner: str | StandIn, method: str) -> str:
         holder = owner if isinstance(owner, str) else type(owner).__name__
@@ -86,19 +86,27 @@ class Calls:
         self.failure = self.failure or failure
         raise failure
 
-    def _ask(self, name: str, request: tuple[Any, ...], cls: StandInClass | None) -> Any:
-        encoder = codec.Encoder(reference=_handle)
+    def _ask(
+        self,
+        what: str,
+        owner: str | StandIn,
+        part: str,
+        cases: Sequence[codec.Case],
+        cls: StandInClass | None,
+    ) -> list[Any]:
+        name, encoder = self._name(owner, part), codec.Encoder(reference=_handle)
         try:
-            message = encoder.message(*map(encoder.outline, request))
+            header = what, encoder.outline(owner), part, cls is not None
+            message = encoder.message(*header, encoder.cases(cases))
             answer = self._channel.request(message, self._seconds, self._begun)
             decoder = codec.Decoder(answer, encoder.nodes, False, lambda h: self._instance(h, cls))
-            kind, printed, *details = decoder.value()
-            if not isinstance(printed, str):
-                raise codec.CodecError("something printed that is no text")
-            for number in decoder.value():
+            printed, changed, told = _text(decoder.plain()), decoder.plain(), decoder.plain()
+            outcomes = [self._outcome(name, decoder, owner, part, outcome) for outcome in told]
+            if len(outcomes) != len(cases):
+                raise codec.CodecError("an outcome is missing")
+            for number in changed:
                 decoder.update(encoder.nodes[number])
             decoder.end()
-            outcome = self._outcome(name, kind, details)
         except CallFailed as failure:
             self._fail(type(failure)(f"{name}: {failure}"))
         except (codec.TooLargeError, codec.UnreadableError) as error:
@@ -106,34 +114,34 @@ class Calls:
         except (codec.CodecError, ValueError, TypeError, IndexError):
             self._fail(CallFailed(f"{name}: its answer could not be read"))
         self.printed += printed[: max(0, _PRINTED - len(self.printed))]
-        if isinstance(outcome, _Raised):
-            self.raised.append(outcome)
-            raise outcome.error
-        if kind == "method":
-            _, owner, method = request
-            return lambda *args, **kwargs: self.call(owner, method, args, kwargs)
-        return outcome
+        return outcomes
 
-    def _outcome(self, name: str, kind: str, details: list[Any]) -> Any:
-        """The value of a call, or what it raised."""
-        match kind, details:
-            case "value", [value]:
-                return value
-            case "method", [None]:
-                return None
-            case "missing", [str(missing)]:
-                return _Raised(NameError(f"name {missing!r} is not defined"), f"{name} is missing")
-            case "unreadable", [str(error), str(text)]:
-                raise CallFailed(f"what it returned cannot be read ({error}: {text})")
-            case "raised", [list(bases), str(type_name), str(text), tuple(line)]:
-                said = f"{name} raised {type_name}" + (f": {text}" if text else "")
+    def _outcome(
+        self, name: str, decoder: codec.Decoder, owner: str | StandIn, part: str, told: list[Any]
+    ) -> Any:
+        """The value of a call, or the exception that it raised."""
+        match told:
+            case ["value", outline]:
+                return decoder.read(outline)
+            case ["method"]:
+                return Function(self, owner, part)
+            case ["missing", str(missing)]:
+                error: Exception = NameError(f"name {missing!r} is not defined")
+                self.raised.append(_Raised(error, f"{name} is missing"))
+                raise error
+            case ["unreadable", str(kind), str(text)]:
+                raise CallFailed(f"what it returned cannot be read ({kind}: {text})")
+            case ["raised", list(bases), str(kind), str(text), list(line)]:
+                said = f"{name} raised {kind}" + (f": {text}" if text else "")
                 if line:
                     said += f" (your line {int(line[0])}: `{line[1]!s}`)"
                 builtin = [_EXCEPTIONS[base] for base in bases if base in _EXCEPTIONS]
                 if not builtin:  # SystemExit and the like
                     raise CallFailed(said.removeprefix(f"{name} "))
-                return _Raised(builtin[0](text), said)
-        raise codec.CodecError(f"an answer of unknown kind {kind!r}")
+                error = builtin[0](text)
+                self.raised.append(_Raised(error, said))
+                return error
+        raise codec.CodecError("an outcome of an unknown kind")
 
     def _instance(self, handle: codec.Handle, cls: StandInClass | None) -> StandIn:
         known = self._instances.get(handle.number)
@@ -148,13 +156,42 @@ class Calls:
         return instance
 
 
+class Function:
+    """A function, a method or a class of the student's, to be called from a graded cell."""
+
+    def __init__(
+        self, calls: Calls, owner: str | StandIn, method: str = "", cls: StandInClass | None = None
+    ) -> None:
+        self._calls, self._owner, self._method, self._class = calls, owner, method, cls
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        return _the_one(self.each([(args, kwargs)]))
+
+    def each(self, cases: Sequence[codec.Case]) -> list[Any]:
+        """The outcome for each of the cases, in one request."""
+        return self._calls.call(self._owner, self._method, cases, self._class)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise codec.CodecError("something printed that is no text")
+    return value
+
+
+def _the_one(outcomes: list[Any]) -> Any:
+    [outcome] = outcomes
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
 class StandInClass(type):
     """A class the student had to define, seen from a graded cell."""
 
     _calls: Calls
 
     def __call__(cls, *args: object, **kwargs: object) -> Any:
-        return cls._calls.call(cls.__name__, "", args, kwargs, cls)
+        return _function(cls)(*args, **kwargs)
 
     def __getattr__(cls, name: str) -> Any:
         _refuse_special(name)
@@ -167,7 +204,7 @@ class StandIn(metaclass=StandInClass):
     _number: int
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
-        return type(self)._calls.call(self, "__call__", args, kwargs)
+        return _function(self)(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         _refuse_special(name)
@@ -175,6 +212,15 @@ class StandIn(metaclass=StandInClass):
 
     def __setattr__(self, name: str, value: object) -> None:
         type(self)._calls.attribute(self, name, value)
+
+
+def _function(value: Any) -> Any:
+    """What is called where a stand-in is; any other value as it is."""
+    if isinstance(value, StandInClass):
+        return Function(value._calls, value.__name__, cls=value)
+    if isinstance(value, StandIn):
+        return Function(type(value)._calls, value, "__call__")
+    return value
 
 
 def _refuse_special(name: str) -> None:
@@ -189,16 +235,6 @@ def _handle(value: object) -> codec.Handle | None:
     return None
 
 
-def function(name: str, calls: Calls) -> Callable[..., Any]:
-    """A stand-in for the function of that name."""
-
-    def stand_in(*args: object, **kwargs: object) -> Any:
-        return calls.call(name, "", args, kwargs)
-
-    stand_in.__name__ = stand_in.__qualname__ = name
-    return stand_in
-
-
 def class_(class_name: str, methods: Iterable[str], calls: Calls) -> StandInClass:
     """A stand-in for the class of that name, with the methods that the master's class has."""
     members: dict[str, Any] = {name: _method(name) for name in methods if name != "__init__"}
@@ -207,9 +243,22 @@ def class_(class_name: str, methods: Iterable[str], calls: Calls) -> StandInClas
     return cls
 
 
-def _method(name: str) -> Callable[..., Any]:
-    def stand_in(self: StandIn, *args: object, **kwargs: object) -> Any:
-        return type(self)._calls.call(self, name, args, kwargs)
+def _method(name: str) -> property:
+    return property(lambda self: Function(type(self)._calls, self, name))
 
-    stand_in.__name__ = stand_in.__qualname__ = name
-    return stand_in
+
+def outcomes(plain: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """The given cells' `outcomes(function, cases, **options)`, in one request for all cases.
+
+    plain: the helper as the notebook has it, for functions that are no stand-ins.
+    """
+
+    def in_one_request(
+        function: Any, cases: Iterable[Sequence[object]], **options: object
+    ) -> list[Any]:
+        target = _function(function)
+        if isinstance(target, Function):
+            return target.each([(case, options) for case in cases])
+        return plain(function, cases, **options)
+
+    return in_one_request
