@@ -2196,7 +2196,8 @@ def test_distillation_comprehensive_value():
     """At temperature 1 the loss is the weighted sum of both parts, for any alpha and any batch."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(41)
-    for alpha, batch, classes in [(0.5, 4, 3), (0.1, 1, 5), (0.8, 7, 2)]:
+    losses = outcomes(DistillationLoss, [(1.0, 0.5), (1.0, 0.1), (1.0, 0.8)])
+    for loss, alpha, batch, classes in zip(losses, (0.5, 0.1, 0.8), (4, 1, 7), (3, 5, 2), strict=True):
         student, teacher = 3 * rng.standard_normal((2, batch, classes))
         labels = rng.integers(classes, size=batch)
         log_q = student - np.logaddexp.reduce(student, axis=1, keepdims=True)
@@ -2204,10 +2205,10 @@ def test_distillation_comprehensive_value():
         hard = -np.mean([log_q[i, label] for i, label in enumerate(labels)])
         soft = np.sum(np.exp(log_p) * (log_p - log_q)) / batch
         expected = alpha * hard + (1 - alpha) * soft
-        loss = DistillationLoss(1.0, alpha)(student, teacher, labels)
-        assert agrees_with(loss, expected), (
+        value = result_of(loss)(student, teacher, labels)
+        assert agrees_with(value, expected), (
             f"temperature 1, alpha {alpha}, {batch} x {classes} logits: with a cross-entropy of {hard:.6f} and a KL "
-            f"divergence of {soft:.6f} the loss must be {expected:.6f}, yours is {loss}"
+            f"divergence of {soft:.6f} the loss must be {expected:.6f}, yours is {value}"
         )
     ### END HIDDEN TESTS
 
@@ -2221,12 +2222,10 @@ def test_distillation_comprehensive_temperature():
     """The temperature softens both networks' predictions, and its square balances the soft part."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(42)
-    for temperature, alpha, loss in [
-        (0.5, 0.1, DistillationLoss(0.5, 0.1)),
-        (2.0, 0.2, DistillationLoss(alpha=0.2, temperature=2.0)),
-        (4.0, 0.1, DistillationLoss(4.0, 0.1)),
-        (3.0, 0.5, DistillationLoss()),
-    ]:
+    by_name = DistillationLoss(alpha=0.2, temperature=2.0)
+    settings = [(2.0, 0.2), (0.5, 0.1), (4.0, 0.1), (3.0, 0.5)]  # the last are the defaults
+    losses = [by_name, *outcomes(DistillationLoss, [(0.5, 0.1), (4.0, 0.1), ()])]
+    for (temperature, alpha), loss in zip(settings, losses, strict=True):
         student, teacher = 3 * rng.standard_normal((2, 5, 4))
         labels = rng.integers(4, size=5)
         log_q, log_p = (
@@ -2236,7 +2235,7 @@ def test_distillation_comprehensive_temperature():
         hard = np.mean(np.logaddexp.reduce(student, axis=1) - student[np.arange(5), labels])
         soft = np.sum(np.exp(log_p) * (log_p - log_q)) / 5
         expected = alpha * hard + (1 - alpha) * temperature**2 * soft
-        value = loss(student, teacher, labels)
+        value = result_of(loss)(student, teacher, labels)
         assert agrees_with(value, expected), (
             f"temperature {temperature}, alpha {alpha}: with a cross-entropy of {hard:.6f} and a softened KL divergence "
             f"of {soft:.6f} the loss must be {expected:.6f}, yours is {value}"
@@ -2257,10 +2256,10 @@ def test_distillation_comprehensive_hard_part():
     labels = rng.integers(4, size=6)
     log_q = student - np.logaddexp.reduce(student, axis=1, keepdims=True)
     expected = -log_q[np.arange(6), labels].mean()
-    for temperature in (1.0, 5.0):
-        loss = DistillationLoss(temperature, 1.0)
-        for logits in (teacher, np.zeros((6, 4))):
-            value = loss(student, logits, labels)
+    for outcome in outcomes(DistillationLoss, [(1.0, 1.0), (5.0, 1.0)]):
+        loss = result_of(outcome)
+        for found in outcomes(loss, [(student, teacher, labels), (student, np.zeros((6, 4)), labels)]):
+            value = result_of(found)
             assert agrees_with(value, expected), (
                 f"with alpha 1 the loss must be the cross-entropy of labels and student, {expected:.6f}, at any "
                 f"temperature and with any teacher; yours is {value}"
@@ -2280,18 +2279,22 @@ def test_distillation_comprehensive_equal_logits():
     """A student that says the same as the teacher has a soft part of 0."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(44)
-    for temperature in (0.5, 1.0, 4.0):
+    temperatures = (0.5, 1.0, 4.0)
+    losses = outcomes(DistillationLoss, [(temperature, 0.0) for temperature in temperatures])
+    for temperature, loss in zip(temperatures, losses, strict=True):
         logits = 2 * rng.standard_normal((5, 3))
         labels = rng.integers(3, size=5)
-        value = DistillationLoss(temperature, 0.0)(logits, logits.copy(), labels)
+        students = logits.copy(), logits + 1, logits[::-1].copy()
+        equal, shifted, other = outcomes(result_of(loss), [(student, logits, labels) for student in students])
+        value = result_of(equal)
         assert agrees_with(value, 0.0), (
             f"equal logits at temperature {temperature} with alpha 0 must give a loss of 0, yours is {value}"
         )
-        value = DistillationLoss(temperature, 0.0)(logits + 1, logits, labels)
+        value = result_of(shifted)
         assert agrees_with(value, 0.0, atol=1e-5), (
             f"logits that differ by a constant mean the same probabilities: the loss must be 0, yours is {value}"
         )
-        value = DistillationLoss(temperature, 0.0)(logits[::-1].copy(), logits, labels)
+        value = result_of(other)
         assert value > 1e-4, f"a student that says something else must have a loss above 0, yours is {value}"
     ### END HIDDEN TESTS
 
@@ -2309,23 +2312,24 @@ def test_distillation_comprehensive_labels():
     teacher = student.copy()  # leaves the hard part alone
     labels = rng.permutation(3)
     expected = 0.5 * np.mean(np.logaddexp.reduce(student.astype(float), axis=1) - student[np.arange(3), labels])
-    loss = DistillationLoss(2.0, 0.5)
     one_hot = np.eye(3)[labels]
-    for what, given in [
-        ("integers", labels),
-        ("int32", labels.astype(np.int32)),
-        ("whole floats", labels.astype(np.float32)),
-        ("one-hot", one_hot),
-        ("one-hot integers", one_hot.astype(int)),
-        ("a Tensor", Tensor(labels)),
-        ("a one-hot Tensor", Tensor(one_hot)),
-    ]:
-        value = loss(student, teacher, given)
-        assert agrees_with(value, expected), f"labels as {what}: the loss must be {expected:.6f}, yours is {value}"
-        value = loss(Tensor(student), Tensor(teacher), given)
-        assert agrees_with(value, expected), (
-            f"logits as Tensors, labels as {what}: the loss must be {expected:.6f}, yours is {value}"
-        )
+    kinds = {
+        "integers": labels,
+        "int32": labels.astype(np.int32),
+        "whole floats": labels.astype(np.float32),
+        "one-hot": one_hot,
+        "one-hot integers": one_hot.astype(int),
+        "a Tensor": Tensor(labels),
+        "a one-hot Tensor": Tensor(one_hot),
+    }
+    cases, whats = [], []
+    for logits, pair in [("arrays", (student, teacher)), ("Tensors", (Tensor(student), Tensor(teacher)))]:
+        for what, given in kinds.items():
+            cases.append((*pair, given))
+            whats.append(f"logits as {logits}, labels as {what}")
+    for what, outcome in zip(whats, outcomes(DistillationLoss(2.0, 0.5), cases), strict=True):
+        value = result_of(outcome)
+        assert agrees_with(value, expected), f"{what}: the loss must be {expected:.6f}, yours is {value}"
     ### END HIDDEN TESTS
 
 
@@ -2339,14 +2343,16 @@ def test_distillation_comprehensive_large_logits():
     ### BEGIN HIDDEN TESTS
     student = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, 1e4]])
     teacher = np.array([[-1e4, 1e4, 0.0], [-1e4, -1e4, 1e4]])
-    for alpha in (0.25, 0.75):
-        value = DistillationLoss(1.0, alpha)(student, teacher, np.array([1, 2]))
+    labels = np.array([1, 2])
+    for alpha, loss in zip((0.25, 0.75), outcomes(DistillationLoss, [(1.0, 0.25), (1.0, 0.75)]), strict=True):
+        different, equal = outcomes(result_of(loss), [(student, teacher, labels), (teacher.copy(), teacher, labels)])
+        value = result_of(different)
         assert agrees_with(value, 1e4), (
             f"logits of +-1e4, alpha {alpha}: cross-entropy and KL divergence are both 1e4 here, so is the loss; "
             f"yours is {value}"
         )
-    value = DistillationLoss(1.0, 0.5)(teacher + 0, teacher, np.array([1, 2]))
-    assert agrees_with(value, 0.0), f"equal logits of +-1e4 with the right labels: the loss must be 0, yours is {value}"
+        value = result_of(equal)
+        assert agrees_with(value, 0.0), f"equal logits of +-1e4 with the right labels: the loss must be 0, not {value}"
     ### END HIDDEN TESTS
 
 
@@ -2359,23 +2365,24 @@ def test_distillation_comprehensive_arguments_kept():
     """Computing the loss leaves logits and labels as they were and returns a number."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(46)
-    loss = DistillationLoss(2.5, 0.3)
+    cases = []
     for dtype in (np.float32, np.float64):
-        student, teacher = (5 * rng.standard_normal((2, 4, 3))).astype(dtype)
         for labels in (rng.integers(3, size=4), np.eye(3)[rng.integers(3, size=4)]):
-            arguments = student, teacher, labels
-            before = [argument.copy() for argument in arguments]
-            value = loss(*arguments)
-            number = np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f"
-            assert number, f"the loss must be a float, yours is {value!r}"
-            assert np.isfinite(value), f"the loss of such logits must be finite, yours is {value}"
-            for argument, copied in zip(arguments, before, strict=True):
-                assert np.array_equal(argument, copied), "logits and labels must stay as they were, yours are changed"
-    student, teacher = Tensor(student), Tensor(teacher)
-    before = student.data.copy(), teacher.data.copy()
-    loss(student, teacher, labels)
-    assert np.array_equal(student.data, before[0]), "a Tensor of student logits must stay as it was, yours is changed"
-    assert np.array_equal(teacher.data, before[1]), "a Tensor of teacher logits must stay as it was, yours is changed"
+            cases.append((*(5 * rng.standard_normal((2, 4, 3))).astype(dtype), labels))
+    copies = [[argument.copy() for argument in case] for case in cases]
+    student, teacher, labels = copies[0]
+    tensors = Tensor(student), Tensor(teacher)
+    *got, of_tensors = outcomes(DistillationLoss(2.5, 0.3), [*cases, (*tensors, labels.copy())])
+    for case, before, outcome in zip(cases, copies, got, strict=True):
+        value = result_of(outcome)
+        number = np.ndim(value) == 0 and np.asarray(value).dtype.kind == "f"
+        assert number, f"the loss must be a float, yours is {value!r}"
+        assert np.isfinite(value), f"the loss of such logits must be finite, yours is {value}"
+        for argument, copied in zip(case, before, strict=True):
+            assert np.array_equal(argument, copied), "logits and labels must stay as they were, yours are changed"
+    result_of(of_tensors)
+    for what, tensor, before in zip(("student", "teacher"), tensors, (student, teacher), strict=True):
+        assert np.array_equal(tensor.data, before), f"a Tensor of {what} logits must stay as it was, yours is changed"
     ### END HIDDEN TESTS
 
 
@@ -2387,16 +2394,17 @@ with warnings.catch_warnings(action="ignore"):
 def test_distillation_comprehensive_bad_settings():
     """A temperature or alpha that makes no sense raises ValueError when the loss is made."""
     ### BEGIN HIDDEN TESTS
-    for temperature in (0, 0.0, -1.0, math.nan, math.inf):
-        assert raises_value_error(DistillationLoss, temperature, 0.5), (
-            f"temperature={temperature} is not positive and finite and must raise ValueError, yours took it"
+    bad = [(temperature, 0.5) for temperature in (0, 0.0, -1.0, math.nan, math.inf)]
+    bad += [(3.0, alpha) for alpha in (-0.1, 1.1, math.nan, math.inf)]
+    good = [(0.01, 0), (1, 1), (100.0, 0.0), (3.0, 1.0)]
+    found = outcomes(DistillationLoss, [*bad, *good])
+    for (temperature, alpha), outcome in zip(bad, found):
+        assert raised_value_error(outcome), (
+            f"temperature={temperature}, alpha={alpha} must raise ValueError, yours took it: a temperature is positive "
+            "and finite, alpha in [0, 1]"
         )
-    for alpha in (-0.1, 1.1, math.nan, math.inf):
-        assert raises_value_error(DistillationLoss, 3.0, alpha), (
-            f"alpha={alpha} is not in [0, 1] and must raise ValueError, yours took it"
-        )
-    for temperature, alpha in [(0.01, 0), (1, 1), (100.0, 0.0), (3.0, 1.0)]:
-        assert not raises_value_error(DistillationLoss, temperature, alpha), (
+    for (temperature, alpha), outcome in zip(good, found[len(bad) :], strict=True):
+        assert not raised_value_error(outcome), (
             f"temperature={temperature}, alpha={alpha} is allowed, yours raised ValueError"
         )
     ### END HIDDEN TESTS
@@ -2411,9 +2419,8 @@ def test_distillation_comprehensive_bad_inputs():
     """Logits whose shapes differ, an empty batch and labels that do not fit raise ValueError."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(47)
-    loss = DistillationLoss()
     logits = rng.standard_normal((3, 4))
-    for what, student, teacher, labels in [
+    bad = [
         ("another number of classes", logits, logits[:, :3], [0, 1, 2]),
         ("one class for the teacher", logits, logits[:, :1], [0, 1, 2]),
         ("another batch", logits, logits[:2], [0, 1, 2]),
@@ -2432,12 +2439,15 @@ def test_distillation_comprehensive_bad_inputs():
         ("a row of zeros", logits, logits, np.array([[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]])),
         ("rows of halves", logits, logits, np.full((3, 4), 0.25)),
         ("a row with a 2 and a -1", logits, logits, np.array([[2, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])),
-    ]:
-        assert raises_value_error(loss, student, teacher, np.asarray(labels)), (
+    ]
+    cases = [(student, teacher, np.asarray(labels)) for _, student, teacher, labels in bad]
+    *found, good = outcomes(DistillationLoss(), [*cases, (logits, logits, np.array([0, 3, 2]))])
+    for (what, student, teacher, _), outcome in zip(bad, found, strict=True):
+        assert raised_value_error(outcome), (
             f"logits {student.shape} and {teacher.shape}, {what}: ValueError must be raised, yours returned a loss"
         )
-    good = raises_value_error(loss, logits, logits, np.array([0, 3, 2]))
-    assert not good, "labels 0, 3 and 2 fit logits of shape (3, 4), yours raised ValueError"
+    refused = raised_value_error(good)
+    assert not refused, "labels 0, 3 and 2 fit logits of shape (3, 4), yours raised ValueError"
     ### END HIDDEN TESTS
 
 
@@ -2465,22 +2475,26 @@ def test_distillation_comprehensive_gradient():
         ce = np.logaddexp.reduce(z, axis=-1) - z[..., np.arange(len(labels)), labels]
         return (alpha * ce + (1 - alpha) * temperature**2 * kl).mean(axis=-1)
 
-    for temperature, alpha, batch, classes in [(1.0, 0.5, 3, 4), (3.0, 0.2, 4, 3), (0.7, 0.1, 1, 5), (5.0, 0.9, 2, 2)]:
+    settings = [(3.0, 0.2), (0.7, 0.1), (5.0, 0.9), (1.0, 0.5)]
+    shapes = [(4, 3), (1, 5), (2, 2), (3, 4)]
+    for (temperature, alpha), shape, made in zip(settings, shapes, outcomes(DistillationLoss, settings), strict=True):
+        loss = result_of(made)
+        batch, classes = shape
         student, teacher = 2 * rng.standard_normal((2, batch, classes))
         labels = rng.integers(classes, size=batch)
-        loss = DistillationLoss(temperature, alpha)
         step = 1e-5 * np.eye(batch * classes).reshape(-1, batch, classes)
-        settings = teacher, labels, temperature, alpha
-        expected = (value(student + step, *settings) - value(student - step, *settings)) / 2e-5
-        for given in (labels, np.eye(classes)[labels]):
-            got = loss.gradient(student, teacher, given)
+        rest = teacher, labels, temperature, alpha
+        expected = (value(student + step, *rest) - value(student - step, *rest)) / 2e-5
+        one_hot = np.eye(classes)[labels]
+        for outcome in outcomes(loss.gradient, [(student, teacher, labels), (student, teacher, one_hot)]):
+            got = result_of(outcome)
             assert isinstance(got, np.ndarray), f"gradient must return an array, yours returned a {type(got).__name__}"
-            assert got.shape == student.shape, f"the gradient must have shape {student.shape}, yours has {got.shape}"
-            assert agrees_with(got, expected.reshape(batch, classes)), (
+            assert got.shape == shape, f"the gradient must have shape {shape}, yours has {got.shape}"
+            assert agrees_with(got, expected.reshape(shape)), (
                 f"temperature {temperature}, alpha {alpha}, {batch} x {classes} logits: the gradient differs from the "
                 f"central differences of the loss by up to {np.abs(got.ravel() - expected).max():.3g}"
             )
-    loss = DistillationLoss(1.0, 0.5)
+    # The last loss again: temperature 1, alpha 0.5.
     got = loss.gradient(np.array([[1e4, -1e4]]), np.array([[-1e4, 1e4]]), np.array([1]))
     assert agrees_with(got, [[1, -1]]), f"logits of +-1e4, temperature 1: the gradient must be 1, -1, yours is {got}"
     ### END HIDDEN TESTS
@@ -2499,24 +2513,25 @@ def test_distillation_comprehensive_gradient_arguments():
     student, teacher = (2 * rng.standard_normal((2, 3, 4))).astype(np.float32)
     labels = rng.integers(4, size=3)
     before = student.copy(), teacher.copy(), labels.copy()
-    got = loss.gradient(student, teacher, labels)
+    bad = {
+        "shapes that differ": (student, teacher[:, :2], labels),
+        "a batch of one for the teacher": (student, teacher[:1], labels),
+        "an empty batch": (student[:0], teacher[:0], labels[:0]),
+        "two labels for three": (student, teacher, labels[:2]),
+        "a label of 4 for 4 classes": (student, teacher, np.array([0, 4, 1])),
+        "a label of -1": (student, teacher, np.array([0, -1, 1])),
+        "a label of 0.5": (student, teacher, np.array([0, 0.5, 1])),
+        "rows with two ones": (student, teacher, np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])),
+    }
+    good = [(student, teacher, labels), (Tensor(student), Tensor(teacher), Tensor(labels))]
+    of_arrays, of_tensors, *found = outcomes(loss.gradient, [*good, *bad.values()])
+    got = result_of(of_arrays)
     for argument, copied in zip((student, teacher, labels), before, strict=True):
         assert np.array_equal(argument, copied), "logits and labels must stay as they were, yours are changed"
-    tensors = loss.gradient(Tensor(student), Tensor(teacher), Tensor(labels))
-    assert agrees_with(tensors, got), "the gradient of Tensors must be the same as that of arrays, yours differs"
-    for what, arguments in [
-        ("shapes that differ", (student, teacher[:, :2], labels)),
-        ("a batch of one for the teacher", (student, teacher[:1], labels)),
-        ("an empty batch", (student[:0], teacher[:0], labels[:0])),
-        ("two labels for three", (student, teacher, labels[:2])),
-        ("a label of 4 for 4 classes", (student, teacher, np.array([0, 4, 1]))),
-        ("a label of -1", (student, teacher, np.array([0, -1, 1]))),
-        ("a label of 0.5", (student, teacher, np.array([0, 0.5, 1]))),
-        ("rows with two ones", (student, teacher, np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]]))),
-    ]:
-        assert raises_value_error(loss.gradient, *arguments), (
-            f"{what}: gradient must raise ValueError, yours returned an array"
-        )
+    same = agrees_with(result_of(of_tensors), got)
+    assert same, "the gradient of Tensors must be the same as that of arrays, yours differs"
+    for what, outcome in zip(bad, found, strict=True):
+        assert raised_value_error(outcome), f"{what}: gradient must raise ValueError, yours returned an array"
     ### END HIDDEN TESTS
 
 
