@@ -19,12 +19,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import compute_checksum
 
 from grader.course.assignment import Assignment
+from grader.engine import notebook_json
 from grader.engine.gradebook import Marks, Sheet
 from grader.feedback import page as feedback
 from grader.submissions.submission import Submission
@@ -163,8 +163,7 @@ def _dumps(notebook: NotebookNode, lines: tuple[int, int]) -> bytes:
     """The notebook as nbgrader's converter writes it."""
     limit = LimitOutput(max_lines=lines[0], max_traceback=lines[1])
     notebook, _ = limit.preprocess(notebook, {})
-    text: str = nbformat.v4.writes_json(notebook)
-    return text.encode() + b"\n"
+    return notebook_json.writes(notebook).encode() + b"\n"
 
 
 def _marks(assignment: Assignment, submission: Submission, examined: Examined) -> Marks:

@@ -162,6 +162,11 @@ class NotebookShell(InteractiveShell):
             return transformed
         return raw_cell.rstrip("\n") + "\n"
 
+    def should_run_async(self, raw_cell: str, **transformed: Any) -> bool:
+        """IPython compiles each cell to find out; without these words there is no need."""
+        words = "await" in raw_cell or "async" in raw_cell
+        return words and super().should_run_async(raw_cell, **transformed)
+
     def enable_gui(self, gui: str | None = None) -> None:
         """Figures are drawn inline; there is no window system to connect to."""
 

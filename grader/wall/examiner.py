@@ -43,7 +43,7 @@ _HEADER = struct.Struct("<Q")
 
 
 class Step(NamedTuple):
-    """One thing to do: run a cell of the student's (grade_id None), or a check."""
+    """One thing to do: run a cell of the student's (grade_id None), or the master's check."""
 
     source: str
     grade_id: str | None
