@@ -9,9 +9,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import tinytorch
 
@@ -61,6 +62,7 @@ _NAMESPACES = [
     *["--new-session", "--die-with-parent"],
 ]
 NOBODY = 65534
+_PATIENCE = 120  # seconds for an answer of the warm process, which never waits for a submission
 
 UNPROTECTED_WARNING = (
     "WARNING: student code runs WITHOUT the wall, with all rights of this account: it can read "
@@ -137,6 +139,8 @@ class Sandbox:
     protected: bool = True
     _control: socket.socket = field(init=False)
     _process: subprocess.Popen[bytes] = field(init=False)
+    _errors: IO[bytes] = field(init=False)
+    _ready: bool = field(default=False, init=False)
 
     def start(self, cells: list[str], classes: list[str]) -> None:
         """Begin to build the wall, with a warm process behind it that runs the given cells.
@@ -144,13 +148,15 @@ class Sandbox:
         Raises WallError. `wait` for it, and let `probe.prove` prove it before anything is graded.
         """
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(_PATIENCE)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sandbox
         with theirs:
             command, environment = self._command(theirs.fileno())
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                stderr=self._errors,
                 env=environment,
                 pass_fds=[theirs.fileno()],
                 cwd="/",
@@ -167,6 +173,7 @@ class Sandbox:
         """Until the warm process is ready. Raises WallError; nothing may be graded unproven."""
         if failed := self._answer().get("failed"):
             raise WallError(f"a given cell of the assignment fails behind the wall: {failed}")
+        self._ready = True
 
     def fork(self) -> socket.socket:
         """Start a process for a submission; returns the socket it answers on."""
@@ -184,7 +191,8 @@ class Sandbox:
 
     def close(self) -> None:
         self._control.close()
-        self._process.communicate()
+        self._process.wait()
+        self._errors.close()
 
     def _order(self, order: str, *descriptors: int, **details: Any) -> dict[str, Any]:
         self._send(order, *descriptors, **details)
@@ -208,11 +216,15 @@ class Sandbox:
         return decoded
 
     def _broken(self) -> WallError:
+        """It does not start here, or (once it was ready) a submission made it break down."""
         self._process.kill()
-        _, errors = self._process.communicate()
-        said = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        self._process.wait()
+        if self._ready:
+            return WallError("the sandbox broke down or did not answer; it was not graded")
+        self._errors.seek(0)
+        said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return WallError(
-            f"the sandbox does not start or broke down: {said[-1]}. {_WHAT_TO_DO}",
+            f"the sandbox does not start: {(said or ['no message'])[-1]}. {_WHAT_TO_DO}"
         )
 
     def _command(self, descriptor: int) -> tuple[list[str], dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,40 @@ def test_the_probe_finds_everything_without_the_wall() -> None:
     attempts = ["see processes", "open a socket", "import the grader", "memory without limit"]
     for attempt in [f"see {REPOSITORY}/pyproject.toml", "signal another process", *attempts]:
         assert attempt in str(raised.value)
+
+
+def innermost(pid: int) -> int:
+    """The process at the end of the chain of children: bubblewrap's child's child."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return innermost(int(children[0])) if children else pid
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_sandbox_that_broke_down_says_so_each_time(sent: signal.Signals) -> None:
+    broken = Sandbox(Limits(), hidden=(REPOSITORY,))
+    broken.start([], [])
+    broken.wait()
+    broken._control.settimeout(0.5)
+    os.kill(innermost(broken._process.pid), sent)
+    for _ in range(2):
+        with pytest.raises(WallError, match="broke down or did not answer"):
+            broken.fork()
+    broken.close()
+
+
+def test_a_sandbox_that_does_not_start_says_what_the_system_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wall, "_NAMESPACES", ["--no-such-option"])
+    broken = Sandbox(Limits(), hidden=(REPOSITORY,))
+
+    def start() -> None:
+        broken.start([], [])
+        broken.wait()
+
+    with pytest.raises(WallError, match=r"does not start: .*no-such-option.*docs/wall\.md"):
+        start()
+    broken.close()
 
 
 def test_only_the_allowed_files_of_the_library_are_visible(sandbox: Sandbox) -> None:
