@@ -40,6 +40,8 @@ def claimed(folder: Path) -> Iterator[None]:
                 raise BusyError(str(folder)) from None
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
                 raise
+        if not _is_at(handle, folder):
+            raise BusyError(str(folder))  # it was put in the place of this one a moment ago
         yield
     finally:
         # A worker that was forked meanwhile has this handle too: closing alone would not unlock.
@@ -73,7 +75,7 @@ def write(
             for folder in inside:
                 folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o2770)
         # Together they take the disk as long as one alone.
-        with ThreadPoolExecutor(len(files) + len(inside)) as threads:
+        with ThreadPoolExecutor(min(len(files) + len(inside), 32)) as threads:
             list(threads.map(_flush, [*(part / name for name in files), *inside]))
         remove(staged(place))
         part.rename(staged(place))
@@ -117,6 +119,13 @@ def remove(folder: Path) -> None:
         folder.unlink()
     elif folder.exists():
         shutil.rmtree(folder)
+
+
+def _is_at(handle: int, folder: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(folder))
+    except FileNotFoundError:
+        return False
 
 
 def _old(place: Path) -> Path:
