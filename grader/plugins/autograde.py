@@ -38,7 +38,7 @@ from nbgrader.preprocessors import (
     NbGraderPreprocessor,
     SaveAutoGrades,
 )
-from nbgrader.utils import find_all_files, is_grade, is_solution, parse_utc
+from nbgrader.utils import find_all_files, is_grade, is_solution
 from traitlets import Bool, Dict, List
 from traitlets.config import Config
 
@@ -50,6 +50,7 @@ from grader.course.assignment import (
     source_notebooks,
 )
 from grader.course.secret import check_seed, course_secret
+from grader.submissions.intake import parse_time
 from grader.submissions.submission import (
     NotebookMissing,
     SubmissionError,
@@ -399,9 +400,8 @@ def read_timestamp(folder: Path) -> dt.datetime | None:
     if not data or not data.strip():
         return None
     try:
-        parsed: dt.datetime = parse_utc(data.decode().strip())
-    except (ValueError, OverflowError):
+        return parse_time(data.decode())
+    except ValueError:
         raise UnsafeFile(
             "timestamp.txt holds no time: look at the folder; no grade changed"
         ) from None
-    return parsed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,12 +128,25 @@ def _timestamp(contents: Contents) -> dt.datetime | None:
     if not text:
         return None
     try:
-        when: dt.datetime = parse_utc(text)
-    except (ValueError, OverflowError):
+        return parse_time(text)
+    except ValueError:
         raise TimestampError(
             f"{TIMESTAMP} holds no date: write the date of submission there, for example "
             "2030-05-01 18:00:00 UTC; no grade changed"
         ) from None
+
+
+def parse_time(text: str) -> dt.datetime:
+    """A time as a stranger wrote it, in UTC and naive. Raises ValueError.
+
+    nbgrader reads a time zone that is a path from the file of that name: here it is no time.
+    """
+    if re.search(r"(^|\s)/|\.\.", text):
+        raise ValueError("a path is no time zone")
+    try:
+        when: dt.datetime = parse_utc(text.strip())
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
     return when
 
 
