@@ -7,12 +7,13 @@ the student it names is left where it is.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-import fnmatch
+import errno
+import functools
 import glob
 import os
 import pwd
-import stat
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -21,14 +22,20 @@ from pathlib import Path
 from nbgrader.apps.baseapp import NbGrader
 from nbgrader.exchange import ExchangeError
 from nbgrader.exchange.default import Exchange, ExchangeCollect, ExchangeReleaseFeedback
-from nbgrader.utils import parse_utc
 
 from grader.submissions import folders
-from grader.submissions.intake import SECRET, TIMESTAMP
-from grader.submissions.submission import SubmissionError, TooLarge, read_plain_file
+from grader.submissions.intake import SECRET, TIMESTAMP, parse_time
+from grader.submissions.submission import SubmissionError, read_plain_file
+from grader.submissions.tree import opened, read_tree
 
 SETTLED = 10.0
-"""Seconds after which a submission without its last file counts as complete all the same."""
+"""Seconds without a change after which a submission counts as complete, whatever it lacks."""
+
+_STUDENTS_DOING = {
+    errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO,
+    errno.ENODEV, errno.EAGAIN, errno.EINVAL, errno.ENAMETOOLONG, errno.EOPNOTSUPP,
+}  # fmt: skip
+"""What a read fails with where the submission is to blame, and not the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Arrival:
 
     student: str
     timestamp: dt.datetime
-    folder: Path
+    name: str
 
 
 class Inbox:
@@ -45,7 +52,8 @@ class Inbox:
 
     submitted: a student's folder to collect into. keep: the last one before the due date counts
     (`ExchangeCollect.before_duedate`), where that is given. check_owner: leave what the student
-    does not own. ignore, limit: `CourseDirectory.ignore` and `max_dir_size` in bytes.
+    does not own. ignore, limit: `CourseDirectory.ignore` and `max_dir_size` in bytes. wanted:
+    whether a student's submissions are collected at all.
     """
 
     def __init__(
@@ -58,6 +66,7 @@ class Inbox:
         check_owner: bool = True,
         ignore: Collection[str] = (),
         limit: int = 100 * 2**20,
+        wanted: Callable[[str], bool] = lambda student: True,
     ) -> None:
         self._inbound = inbound
         self._assignment = assignment
@@ -66,58 +75,113 @@ class Inbox:
         self._check_owner = check_owner
         self._ignore = ignore
         self._limit = limit
+        self._wanted = wanted
         self._refused: set[str] = set()
+        self._taken: dict[str, str] = {}
 
-    def collect(self, refuse: Callable[[str, str], None]) -> list[str]:
-        """Copy what is new to the course's submitted folder; return its students.
+    def collect(
+        self, refuse: Callable[[str, str], None], under_way: Collection[str] = ()
+    ) -> Iterator[str]:
+        """Copy what is new to the course's submitted folder; yield its students one by one.
 
-        refuse: is told once of every folder that is not taken, by name, and why.
+        Of what a watch before this one has copied, only the student is yielded, once.
+        refuse: is told once of every folder that is not taken, by name, and why. under_way:
+        students whose new submissions wait until their last one is graded. Raises OSError, after
+        all the others are dealt with, where the disk or the exchange is out of order.
         """
-        collected = []
-        for arrival in self._chosen():
-            place = self._submitted(arrival.student)
-            if _timestamp(place) == arrival.timestamp or arrival.folder.name in self._refused:
-                continue
-            try:
-                self._take(arrival, place)
-            except SubmissionError as error:
-                self._refused.add(arrival.folder.name)
-                refuse(arrival.folder.name, str(error))
-            else:
-                collected.append(arrival.student)
-        return collected
+        trouble = None
+        with opened(self._inbound) as inbound:
+            for arrival in self._chosen(inbound):
+                student, name = arrival.student, arrival.name
+                if student in under_way or name in self._refused:
+                    continue
+                if self._taken.get(student) == name and self._submitted(student).exists():
+                    continue
+                try:
+                    self._take(inbound, arrival)
+                except folders.BusyError:
+                    continue
+                except SubmissionError as error:
+                    self._refused.add(name)
+                    refuse(_printable(name), _printable(str(error)))
+                except OSError as error:
+                    trouble = error
+                else:
+                    self._taken[student] = name
+                    yield student
+        if trouble is not None:
+            raise trouble
 
-    def _chosen(self) -> list[Arrival]:
+    def _chosen(self, inbound: int) -> list[Arrival]:
         """The submission of each student that counts, of those that are complete."""
         due = self._keep()
         latest: dict[str, Arrival] = {}
-        for arrival in self._arrivals():
+        for arrival in self._arrivals(inbound):
             known = latest.get(arrival.student)
-            if known is None or _counts_more(arrival, known, due):
+            if known is None or _rank(arrival, due) > _rank(known, due):
                 latest[arrival.student] = arrival
         return sorted(latest.values(), key=lambda arrival: arrival.timestamp)
 
-    def _arrivals(self) -> Iterator[Arrival]:
-        with os.scandir(self._inbound) as entries:
-            found = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
-        for entry in found:
-            arrival = _parse(Path(entry.path), self._assignment)
-            if arrival is not None and _is_complete(arrival.folder):
-                yield arrival
+    def _arrivals(self, inbound: int) -> Iterator[Arrival]:
+        with os.scandir(inbound) as entries:
+            for entry in entries:
+                arrival = _parse(entry.name, self._assignment)
+                if (
+                    arrival is not None
+                    and self._wanted(arrival.student)
+                    and entry.is_dir(follow_symlinks=False)
+                    and _is_complete(entry.name, inbound)
+                ):
+                    yield arrival
 
-    def _take(self, arrival: Arrival, place: Path) -> None:
-        owner = _owner(arrival.folder)
-        if self._check_owner and owner != arrival.student:
+    def _take(self, inbound: int, arrival: Arrival) -> None:
+        """Copy a submission. Raises SubmissionError, OSError, and BusyError for "not now"."""
+        place = self._submitted(arrival.student)
+        if _timestamp(place) == arrival.timestamp:
+            return
+        files = self._read(inbound, arrival)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as lock:
+            if place.exists():
+                lock.enter_context(folders.claimed(place))
+                if self._holds(place, files):
+                    return
+            folders.tidy(place)
+            try:
+                folders.write(place, files, mode=0o644)
+            except OSError as error:
+                if error.errno in {errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG}:
+                    raise SubmissionError(
+                        f"it has a file name that cannot be written ({error.strerror})"
+                    ) from None
+                raise
+            folders.place_staged(place)
+
+    def _holds(self, place: Path, files: dict[str, bytes]) -> bool:
+        try:
+            with opened(place) as copy:
+                return read_tree(copy, self._ignore, self._limit) == files
+        except SubmissionError:  # staff put more there
+            return False
+
+    def _read(self, inbound: int, arrival: Arrival) -> dict[str, bytes]:
+        try:
+            with opened(arrival.name, inbound) as folder:
+                owner = _owner(os.fstat(folder))
+                if self._check_owner and owner != arrival.student:
+                    raise SubmissionError(
+                        f"it is owned by {owner}: collect it with `nbgrader collect` if that is "
+                        "right, or unset ExchangeCollect.check_owner"
+                    )
+                return read_tree(folder, self._ignore, self._limit)
+        except OSError as error:
+            if error.errno not in _STUDENTS_DOING:
+                raise
+            if not _has_settled(arrival.name, inbound):
+                raise folders.BusyError(arrival.name) from None  # its permissions come last
             raise SubmissionError(
-                f"it is owned by {owner}: collect it with `nbgrader collect` if that is right, or "
-                "unset ExchangeCollect.check_owner"
-            )
-        files = dict(_plain_files(arrival.folder, "", self._ignore, self._limit))
-        if sum(map(len, files.values())) > self._limit:
-            raise TooLarge(f"it has more than {self._limit / 2**20:.0f} MB")
-        folders.tidy(place)
-        folders.write(place, files, mode=0o644)
-        folders.place_staged(place)
+                f"it cannot be read ({error.strerror}): ask the student to submit it again"
+            ) from None
 
 
 def open_inbox(
@@ -166,75 +230,63 @@ def release_feedback(app: NbGrader, student: str) -> None:
         coursedir.student_id = wanted
 
 
-def _parse(folder: Path, assignment: str) -> Arrival | None:
+@functools.lru_cache(maxsize=100_000)
+def _parse(name: str, assignment: str) -> Arrival | None:
     """student+assignment+timestamp[+random], where a student's id may hold a +."""
-    parts = folder.name.rsplit("+", 3)
+    parts = name.rsplit("+", 3)
     if len(parts) == 4 and parts[1] != assignment and parts[2] == assignment:
-        parts = folder.name.rsplit("+", 2)  # no random part
+        parts = name.rsplit("+", 2)  # no random part
     if len(parts) < 3 or parts[1] != assignment or not _is_plain(parts[0]):
         return None
     try:
-        return Arrival(parts[0], parse_utc(parts[2]), folder)
-    except (ValueError, OverflowError):
+        return Arrival(parts[0], parse_time(parts[2]), name)
+    except ValueError:
         return None
 
 
 def _is_plain(student: str) -> bool:
-    """A student's id becomes the name of a folder."""
-    return student not in ("", ".", "..") and "/" not in student and not student.startswith(".")
+    """A student's id becomes the name of a folder, and is shown on terminals."""
+    return student != "" and not student.startswith(".") and student.isprintable()
 
 
-def _counts_more(arrival: Arrival, known: Arrival, due: dt.datetime | None) -> bool:
-    if due is not None:
-        in_time, known_in_time = arrival.timestamp <= due, known.timestamp <= due
-        if in_time != known_in_time:
-            return in_time
-    return arrival.timestamp > known.timestamp
+def _rank(arrival: Arrival, due: dt.datetime | None) -> tuple[bool, dt.datetime, str]:
+    """The highest of a student's submissions counts."""
+    return due is not None and arrival.timestamp <= due, arrival.timestamp, arrival.name
 
 
-def _is_complete(folder: Path) -> bool:
+def _is_complete(name: str, inbound: int) -> bool:
     """nbgrader writes the secret last; without one, when nothing happened for a while."""
     try:
-        if (folder / SECRET).lstat().st_size:
+        secret = os.stat(os.path.join(name, SECRET), dir_fd=inbound, follow_symlinks=False)
+        if secret.st_size:
             return True
     except OSError:
         pass
+    return _has_settled(name, inbound)
+
+
+def _has_settled(name: str, inbound: int) -> bool:
     try:
-        return time.time() - folder.lstat().st_mtime > SETTLED
+        changed = os.stat(name, dir_fd=inbound, follow_symlinks=False).st_mtime
     except OSError:
         return False
+    return abs(time.time() - changed) > SETTLED
 
 
-def _owner(folder: Path) -> str:
-    user = folder.lstat().st_uid
+def _owner(status: os.stat_result) -> str:
     try:
-        return pwd.getpwuid(user).pw_name
+        return pwd.getpwuid(status.st_uid).pw_name
     except KeyError:
-        return f"user {user}"
+        return f"user {status.st_uid}"
 
 
 def _timestamp(place: Path) -> dt.datetime | None:
     """When the submission was handed in that is in the course's folder now."""
     try:
-        text = (read_plain_file(place, TIMESTAMP, 1000) or b"").decode()
-        when: dt.datetime | None = parse_utc(text.strip()) if text.strip() else None
-    except (SubmissionError, ValueError, OverflowError):
+        return parse_time((read_plain_file(place, TIMESTAMP, 1000) or b"").decode())
+    except (SubmissionError, ValueError):
         return None
-    return when
 
 
-def _plain_files(
-    folder: Path, inside: str, ignore: Collection[str], limit: int
-) -> Iterator[tuple[str, bytes]]:
-    with os.scandir(folder / inside) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        if any(fnmatch.fnmatch(entry.name, pattern) for pattern in ignore):
-            continue
-        path = os.path.join(inside, entry.name)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _plain_files(folder, path, ignore, limit)
-        elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
-            content = read_plain_file(Path(folder, inside), entry.name, limit)
-            if content is not None:
-                yield path, content
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
