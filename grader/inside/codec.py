@@ -129,6 +129,7 @@ class Encoder:
         self._number = number
         self._reference = reference
         self._raw: list[bytes] = []
+        self._written: dict[int, tuple[Any, int, int]] = {}
         self._size = 0
         self._depth = 0
         self._items = 0
@@ -168,19 +169,31 @@ class Encoder:
         write = _WRITERS.get(type(node)) or _writer(type(node))
         return self._compound(write, node)
 
-    def snapshot(self, node: object) -> bytes:
-        """What a node holds, to be compared with what it holds at another time."""
-        start = len(self._raw)
-        outline = _JSON_ENCODER.encode(self.contents(node))
-        raw = self._raw[start:]
-        self._take_back(start, len(self.nodes), self._depth)
-        return b"".join((outline.encode(), *raw))
+    def changed(self, read: Decoder) -> Sequence[int]:
+        """Numbers of the nodes that no longer hold what a request held when it was read.
+
+        This encoder has numbered the same nodes; where others have come in, all count as changed.
+        """
+        if list(map(id, read.nodes)) != list(map(id, self.nodes)):
+            return range(len(read.nodes))
+        return [i for i in range(len(self.nodes)) if self._was_changed(i, read)]
+
+    def _was_changed(self, number: int, read: Decoder) -> bool:
+        then, begin, end = read.places[number]
+        now, first, last = self._written[number]
+        plain = type(self.nodes[number]) in _CONTAINERS  # in which True is not 1, and NaN is NaN
+        same = repr(now) == repr(then) if plain else now == then
+        return not same or b"".join(self._raw[first:last]) != read.raw(begin, end)
 
     def _node(self, node: object, write: Callable[[Encoder, Any], Any]) -> Any:
-        if self._number:
-            self._numbers[id(node)] = len(self.nodes)
-            self.nodes.append(node)
-        return self._compound(write, node, self._number)
+        if not self._number:
+            return self._compound(write, node)
+        number, begin = len(self.nodes), len(self._raw)
+        self._numbers[id(node)] = number
+        self.nodes.append(node)
+        outline = self._compound(write, node, numbered=True)
+        self._written[number] = outline, begin, len(self._raw)
+        return outline
 
     def _compound(
         self, write: Callable[[Encoder, Any], Any], node: object, numbered: bool = False
@@ -311,6 +324,7 @@ _WRITERS: dict[type, Callable[[Encoder, Any], Any]] = {
     **{dtype.type: Encoder._scalar for dtype in _DTYPES},
 }
 _NODE_TYPES = frozenset({list, set, dict, np.ndarray, Tensor, Dense, Sequential, *_ACTIVATIONS})
+_CONTAINERS = frozenset({list, set, dict})
 _BASES: dict[type, Callable[[Any], Any]] = {
     **dict.fromkeys(_WRITERS, lambda value: value),
     float: float.__float__,
@@ -346,6 +360,7 @@ class Decoder:
         reference: Callable[[Handle], object] | None = None,
     ) -> None:
         self.nodes: list[object] = list(given)
+        self.places: dict[int, tuple[Any, int, int]] = {}
         self._number = number
         self._reference = reference
         self._depth = 0
@@ -419,10 +434,18 @@ class Decoder:
         """
         if type(outline) in _AS_IT_IS:
             return outline
+        number, begin = len(self.nodes), self._next
         try:
-            return _READERS[outline[0]](self, *outline[1:])
+            value = _READERS[outline[0]](self, *outline[1:])
         except (KeyError, IndexError, TypeError) as error:
             raise CodecError("an unknown tag, or parts that do not fit it") from error
+        if len(self.nodes) > number and self.nodes[number] is value:
+            self.places[number] = outline, begin, self._next
+        return value
+
+    def raw(self, begin: int, end: int) -> bytes:
+        """The raw bytes of a place."""
+        return self._data[begin:end]
 
     def _node(self, node: Any) -> Any:
         if self._number:

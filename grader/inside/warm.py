@@ -233,7 +233,7 @@ class Submission:
         self._objects: list[object] = []
 
     def answer(self, request: bytes) -> bytes:
-        decoder = self._decoder(request)
+        decoder = codec.Decoder(request, reference=lambda handle: self._objects[handle.number])
         what = decoder.plain()
         if what == "cell":
             outputs, complete = self._cells.run(decoder.plain())
@@ -251,13 +251,12 @@ class Submission:
         if new:
             results = [self._kept(result) for result in results]
         try:
-            changed = self._changed(request, decoder.nodes, (what, owner, name, new, cases))
+            again = codec.Encoder(reference=self._reference)
+            again.outline(owner), again.cases(cases)  # as the request, to see what is not the same
+            changed = again.changed(decoder)
             return self._reply(printed, results, decoder.nodes, changed)
         except Exception as error:  # noqa: BLE001 - a value may raise anything when it is read
             return self._reply(printed, [_unreadable(error)] * len(results), (), ())
-
-    def _decoder(self, request: bytes) -> codec.Decoder:
-        return codec.Decoder(request, reference=lambda handle: self._objects[handle.number])
 
     def _call(self, owner: Any, method: str, cases: list[codec.Case]) -> list[Outcome]:
         """Call once for each case, as long as no more than an `Exception` is raised."""
@@ -289,24 +288,6 @@ class Submission:
             return [_described(error)]
         return [("method",)] if callable(value) else [("value", value)]
 
-    def _changed(
-        self, request: bytes, nodes: list[object], values: tuple[Any, ...]
-    ) -> Sequence[int]:
-        """The numbers of the nodes that were changed in place."""
-        what, owner, name, new, cases = values
-        encoder = codec.Encoder(reference=self._reference)
-        header = what, encoder.outline(owner), name, new
-        if encoder.message(*header, encoder.cases(cases)) == request:
-            return ()
-        if len(nodes) == 1:
-            return (0,)
-        before = self._decoder(request)  # the arguments once more, as they were
-        before.value(), before.value(), before.value(), before.value(), before.cases()
-        then = codec.Encoder(before.nodes, number=False, reference=self._reference)
-        now = codec.Encoder(nodes, number=False, reference=self._reference)
-        pairs = enumerate(zip(before.nodes, nodes, strict=True))
-        return [i for i, (old, node) in pairs if then.snapshot(old) != now.snapshot(node)]
-
     def _reply(
         self,
         printed: str,
@@ -320,7 +301,7 @@ class Submission:
             for result in results
         ]
         contents = [encoder.contents(given[i]) for i in changed]
-        return encoder.message(printed, changed, outcomes, *contents)
+        return encoder.message(printed, list(changed), outcomes, *contents)
 
     def _kept(self, result: Outcome) -> Outcome:
         """A new instance's place among those that stay here."""
