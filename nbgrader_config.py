@@ -59,7 +59,7 @@ use_wall(c)
 # Seconds a submission may use; grader.wall.sandbox.Limits has the other limits and their values.
 c.WalledAutograde.limits = {
     "cell_seconds": 30.0,
-    "check_seconds": 10.0,
+    "check_seconds": 5.0,
     "submission_seconds": 300.0,
 }
 

@@ -80,7 +80,7 @@ class Limits:
 
     cell_seconds: float = 30.0
     """wall time of one cell of the student's"""
-    check_seconds: float = 10.0
+    check_seconds: float = 5.0
     """wall time of one graded cell, all calls of the student's functions together"""
     submission_seconds: float = 300.0
     """wall time of the whole submission"""
