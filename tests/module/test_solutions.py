@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 import random
+import sys
 import traceback
+from collections import Counter
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,6 +82,30 @@ def test_checks_leave_the_global_random_state_alone(
     after = np.random.get_state(legacy=False)
     assert np.array_equal(before["state"]["key"], after["state"]["key"])
     assert before["state"]["pos"] == after["state"]["pos"]
+
+
+def test_independent_calls_go_through_outcomes(
+    notebook: Notebook, reference: list[CodeType]
+) -> None:
+    """Few round trips: a call of the student's code is one when graded, and so is a whole batch."""
+    checks = {f"<{cell.name}>" for cell in notebook.of_kind("test")}
+    solutions = {f"<{cell.name}>" for cell in notebook.of_kind("solution")}
+    by_check: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        check = frame.f_back.f_code.co_filename if frame.f_back else ""
+        called = frame.f_code
+        if event == "call" and check in checks:
+            by_check[check] += called.co_filename in solutions or called.co_name == "outcomes"
+
+    sys.setprofile(count)
+    try:
+        notebook.grade(*reference)
+    finally:
+        sys.setprofile(None)
+    assert by_check.keys() == checks
+    assert by_check.total() <= 130, by_check.most_common(5)
+    assert max(by_check.values()) <= 8, by_check.most_common(5)
 
 
 def test_enough_solutions() -> None:
