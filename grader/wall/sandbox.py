@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib
 import json
 import os
@@ -276,7 +277,13 @@ def _file_system(packages: dict[str, str], hidden: tuple[Path, ...]) -> list[str
         for name in ("tinytorch", "grader")
         if os.path.isdir(f"{folder}/{name}")
     ]
-    for folder in (*packages, *map(os.path.realpath, hidden)):
+    installed = [
+        found
+        for shown in same
+        for kind in ("site", "dist")
+        for found in glob.glob(f"{shown}/python3*/{kind}-packages")
+    ]  # of the Python below a virtual environment; what is needed of it has a place of its own
+    for folder in (*packages, *installed, *map(os.path.realpath, hidden)):
         masks += [folder for shown in same if _within(folder, shown)]
     binds += [(str(_GRADER / name), f"/wall/grader/{name}") for name in _INSIDE]
     binds += [(str(_TINYTORCH / name), f"/wall/tinytorch/{name}") for name in _ALLOWED]

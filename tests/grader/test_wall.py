@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
 import signal
@@ -99,6 +100,15 @@ def test_only_the_allowed_files_of_the_library_are_visible(sandbox: Sandbox) -> 
     package = {name for name in names if name.startswith("/wall/tinytorch/")}
     assert package == {f"/wall/tinytorch/{name}" for name in wall._ALLOWED}
     assert names - package == {f"/wall/grader/{name}" for name in wall._INSIDE}
+
+
+def test_packages_that_grading_does_not_use_are_not_visible(sandbox: Sandbox) -> None:
+    """Those of the Python that a virtual environment was made with, where anything may lie."""
+    folders = [f"{sys.base_prefix}/lib/python3*", "/usr/lib/python3*"]
+    listing = "import glob, os\nprint([path for folder in {} for path in glob.glob(folder)])"
+    patterns = [f"{folder}/{kind}-packages/*" for folder in folders for kind in ("site", "dist")]
+    assert said(sandbox, listing.format(patterns)).strip() == "[]"
+    assert any(glob.glob(pattern) for pattern in patterns)  # there is something to be seen
 
 
 def test_every_module_of_the_library_but_the_solution_is_allowed() -> None:
