@@ -16,6 +16,9 @@ from typing import Any, Generic, TypeVar
 
 ATTEMPTS = 3
 
+SECOND = 1.0
+"""How long the engine waits for its workers before it says that it still does."""
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -50,6 +53,7 @@ class Engine:
     workers: how many tasks run at once; as many again wait, so that no worker ever does.
     deaths: exceptions that mean that a task's worker died while the executor lives on.
     fatal: exceptions of the function after which no other task can succeed; they end the run.
+    trouble: why nothing may come back at this moment, or "".
     """
 
     def __init__(
@@ -59,20 +63,26 @@ class Engine:
         *,
         deaths: tuple[type[BaseException], ...] = (),
         fatal: tuple[type[BaseException], ...] = (),
+        trouble: Callable[[], str] = lambda: "",
     ) -> None:
         self.workers = workers
+        self.trouble = trouble
         self._make = make_executor
         self._deaths = deaths
         self._fatal = fatal
         self._executor: cf.Executor | None = None
 
     def run(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        idle: Callable[[], None] = lambda: None,
     ) -> Iterator[Done[Task, Result] | Lost[Task]]:
         """Call `function` for every task and yield what came of it, in the order of completion.
 
         Tasks are taken from the iterable as workers become free. A task's own fault is for the
-        function to return: what it raises is tried again.
+        function to return: what it raises is tried again. `idle` is called in every second in
+        which nothing comes back.
         """
         fresh = iter(tasks)
         suspects: collections.deque[_Attempt[Task]] = collections.deque()
@@ -82,7 +92,10 @@ class Engine:
                 self._refill(function, fresh, suspects, running)
                 if not running and not suspects:
                     return
-                for future in cf.wait(running, return_when=cf.FIRST_COMPLETED).done:
+                done = cf.wait(running, SECOND, return_when=cf.FIRST_COMPLETED).done
+                if not done:
+                    idle()
+                for future in done:
                     outcome = self._settle(running.pop(future), future, suspects)
                     if outcome is not None:
                         yield outcome

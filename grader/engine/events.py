@@ -62,4 +62,9 @@ class Waiting:
     reason: str
 
 
-Event = Found | Recorded | Skipped | Failed | PageMade | Waiting
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A second in which nothing came back from the workers."""
+
+
+Event = Found | Recorded | Skipped | Failed | PageMade | Waiting | Tick

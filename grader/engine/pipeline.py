@@ -16,7 +16,16 @@ from pathlib import Path
 
 from grader.course.assignment import Assignment
 from grader.engine.engine import Done, Engine
-from grader.engine.events import Event, Failed, Found, PageMade, Recorded, Skipped
+from grader.engine.events import (
+    Event,
+    Failed,
+    Found,
+    PageMade,
+    Recorded,
+    Skipped,
+    Tick,
+    Waiting,
+)
 from grader.engine.record import Graded, Recorder, digest_of
 from grader.engine.worker import Examination, ExamineTask, Master, PagesTask, examine, make_pages
 from grader.feedback import page as feedback
@@ -86,6 +95,7 @@ class ClassRun:
         self._examine = examine
         self._claims: dict[str, _Claim] = {}
         self._busy: list[str] = []
+        self._trouble = ""
 
     def grade(self, students: Sequence[str], force: bool = False) -> None:
         """Grade the students' submissions that are not graded yet; `force`: all of them.
@@ -110,7 +120,7 @@ class ClassRun:
         gradebook = self._recorder.gradebook
         gradebook.refresh_penalties()
         self._report(Found("feedback", len(students)))
-        for outcome in self._engine.run(make_pages, self._pages(students, force)):
+        for outcome in self._engine.run(make_pages, self._pages(students, force), self._idle):
             student = outcome.task.student
             if not isinstance(outcome, Done):
                 self._report(Failed(student, f"no feedback was made: {outcome.reason}"))
@@ -136,11 +146,20 @@ class ClassRun:
             else:
                 yield Recorded(student, 0.0)
 
+    def _idle(self) -> None:
+        """Say that the run is alive, and once why it does not get on."""
+        self._report(Tick())
+        trouble = self._engine.trouble()
+        if trouble and trouble != self._trouble:
+            self._report(Waiting(trouble))
+        self._trouble = trouble
+
     # -- grading
 
     def _grade(self, students: Iterable[str], force: bool) -> None:
         try:
-            for outcome in self._engine.run(self._examine, self._tasks(students, force)):
+            tasks = self._tasks(students, force)
+            for outcome in self._engine.run(self._examine, tasks, self._idle):
                 claim = self._claims.pop(outcome.task.student)
                 with claim.lock:
                     if isinstance(outcome, Done):

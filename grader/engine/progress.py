@@ -7,18 +7,28 @@ import json
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from grader.engine.events import Event, Failed, Found, PageMade, Recorded, Skipped, Waiting
+from grader.engine.events import (
+    Event,
+    Failed,
+    Found,
+    PageMade,
+    Recorded,
+    Skipped,
+    Tick,
+    Waiting,
+)
 
 PLAIN_EVERY = 5.0
 """Seconds between two lines of progress where the output is no terminal."""
@@ -77,6 +87,17 @@ class Totals:
         return text
 
 
+class _Bar(Progress):
+    """A bar, and the running totals in a line of their own: 80 columns hold no more."""
+
+    totals = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Bar and totals."""
+        yield from super().get_renderables()
+        yield Text(self.totals, no_wrap=True, overflow="ellipsis")
+
+
 class Report:
     """Shows a run: a bar on a terminal, lines elsewhere, a table at the end; writes the log.
 
@@ -95,17 +116,16 @@ class Report:
         self._began = time.monotonic()
         self._said = self._began
         # The bar is redrawn by events alone: a run that forks workers must not have threads.
-        self._bar = Progress(
+        self._bar = _Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[totals]}"),
             console=console,
             auto_refresh=False,
             disable=quiet or not console.is_terminal,
         )
-        self._task = self._bar.add_task("reading", total=None, totals="")
+        self._task = self._bar.add_task("reading", total=None)
         self._what = ""
 
     def __enter__(self) -> Self:
@@ -125,16 +145,17 @@ class Report:
     def __call__(self, event: Event) -> None:
         """Show and log one event."""
         self.totals.add(event)
-        self._write_log(event)
+        if not isinstance(event, Tick):
+            self._write_log(event)
         if self._quiet:
             self._say(event)
             return
         match event:
             case Found(what, count):
                 self._what = what
-                self._bar.reset(self._task, total=count, description=what, totals="")
+                self._bar.reset(self._task, total=count, description=what)
                 if not self._console.is_terminal:
-                    self._console.print(f"{what}: {count}")
+                    self._console.print(f"{what}: 0 of {count} done")
                 self._said = time.monotonic()
             case Waiting(reason):
                 self._console.print(f"[yellow]waiting[/] {escape(reason)}")
@@ -173,13 +194,12 @@ class Report:
     def _show(self) -> None:
         totals = self.totals
         if self._console.is_terminal:
-            self._bar.update(
-                self._task, completed=totals.count["phase"], totals=totals.line(), refresh=True
-            )
+            self._bar.totals = totals.line()
+            self._bar.update(self._task, completed=totals.count["phase"], refresh=True)
         elif time.monotonic() - self._said >= PLAIN_EVERY:
             self._said = time.monotonic()
             self._console.print(
-                f"{self._what}: {totals.count['phase']}/{totals.expected} {totals.line()}"
+                f"{self._what}: {totals.count['phase']} of {totals.expected} done, {totals.line()}"
             )
 
     def _write_log(self, event: Event) -> None:

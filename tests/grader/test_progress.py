@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from grader.engine.events import Failed, Found, PageMade, Recorded, Skipped, Waiting
+from grader.engine import progress
+from grader.engine.events import Failed, Found, PageMade, Recorded, Skipped, Tick, Waiting
 from grader.engine.progress import Report, Totals
 
 
@@ -37,6 +40,7 @@ def shown(log: Path | None, quiet: bool = False, terminal: bool = False) -> str:
             Recorded("a [b]", 5.0, 0.2, {"one/test": 0.1}, ("test",)),
             Failed("c", "not a notebook"),
             Waiting("no gradebook"),
+            Tick(),
             Recorded("d", 8.0),
         ):
             report(event)
@@ -46,12 +50,43 @@ def shown(log: Path | None, quiet: bool = False, terminal: bool = False) -> str:
 
 def test_lines_without_a_terminal_a_bar_on_one() -> None:
     plain, bar = shown(None), shown(None, terminal=True)
-    assert plain.startswith("grading: 3\n")
+    assert plain.startswith("grading: 0 of 3 done\n")
     assert "waiting" in plain
     assert "\x1b" not in plain
     assert "3/3" in bar
     for text in (plain, bar):
         assert "6.5 (5 to 8) of 9" in text
+
+
+def test_the_time_goes_on_while_nothing_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    totals = Totals(clock=lambda: now)
+    totals.add(Found("grading", 4))
+    now = 1.0
+    totals.add(Recorded("a", 5.0))
+    now = 2.0
+    totals.add(Tick())
+    assert (totals.rate, totals.left) == (0.5, 6.0)
+    monkeypatch.setattr(progress, "PLAIN_EVERY", 0.0)
+    output = io.StringIO()
+    with Report(Console(file=output, width=200), None, 9) as report:
+        for event in (Found("grading", 2), Recorded("a", 5.0), Tick()):
+            report(event)
+    assert output.getvalue().count("grading: 1 of 2 done") == 2
+
+
+def test_eighty_columns_hold_it_all() -> None:
+    output = io.StringIO()
+    with Report(Console(file=output, force_terminal=True, width=80), None, 9) as report:
+        report(Found("grading", 10_000))
+        report(Skipped("s"))
+        for number in range(1200):
+            report(Recorded(str(number), 5.0, timed_out=("test",)))
+        report(Failed("c", "not a notebook"))
+    last = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.getvalue()).strip().splitlines()[-2:]
+    assert re.search(r"1202/10000 0:00:0\d *$", last[0]), last
+    assert last[1].rstrip().endswith("skipped 1, failed 1, timed out 1200"), last
+    assert "left" in last[1]
 
 
 def test_a_watch_says_each_submission() -> None:
