@@ -1,16 +1,15 @@
-"""`grader`: what nbgrader does not have, with nbgrader's options and configuration.
-
-Exit codes: 0 everything is graded; 1 some submissions are not (they are listed); 2 nothing was
-done (wrong arguments or configuration, no wall); 3 stopped on the way, run it again; 130 Ctrl-C.
-"""
+"""`grader`: what nbgrader does not have, with nbgrader's options and configuration."""
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import signal
 import sys
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +21,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 from rich.console import Console
 from rich.markup import escape
 from traitlets import Bool, Float, Integer, TraitError, Unicode
+from traitlets.config import Config, Configurable
 
 from grader.configured import Configured, configured, students_of
 from grader.course.assignment import AssignmentError
@@ -37,14 +37,23 @@ from grader.wall.sandbox import UNPROTECTED_WARNING
 
 UNGRADED, NOTHING_DONE, STOPPED, INTERRUPTED = 1, 2, 3, 130
 
+EXIT_CODES = """
+Exit codes: 0 everything is graded; 1 some submissions could not be, and are listed; 2 nothing was
+done: wrong arguments or configuration, a student who submitted nothing, no wall, no gradebook;
+3 stopped on the way, by a full disk or by a database or cluster that went away: the same command
+goes on from there; 130 Ctrl-C.
+"""
 
-_NOTHING_DONE_FOR = (
+_TOLD = (
     AssignmentError,
     GradebookError,
     ClusterError,
     ExchangeError,
+    StoppedError,
+    TraitError,
     WallUnavailableError,
 )
+"""What ends a run; the message says why and what to do."""
 
 
 class ClassApp(NbGrader):
@@ -80,6 +89,8 @@ class ClassApp(NbGrader):
         help="The log: one line of JSON for each submission, with every cell's time. Empty: none.",
     ).tag(config=True)
 
+    raise_config_file_errors = True  # and not grade by other rules than the course's
+
     def _classes_default(self) -> list[type]:
         classes: list[type] = super()._classes_default()
         converters = [BaseConverter, Autograde, GenerateFeedback]
@@ -88,19 +99,43 @@ class ClassApp(NbGrader):
     def _log_level_default(self) -> int:
         return logging.WARNING
 
-    def start(self) -> None:
-        """Do the work and exit with one of the module's codes."""
-        super().start()
-        self.console = Console(highlight=False, soft_wrap=True)
-        self._choose_assignment()
+    def initialize(self, argv: list[str] | None = None, root: str = "") -> None:
+        """Read command line and configuration; exit where they are wrong."""
         try:
+            super().initialize(argv, root)
+        except Exception as error:  # noqa: BLE001, nbgrader_config.py is code and raises anything
+            self.give_up(f"nbgrader_config.py cannot be read: {type(error).__name__}: {error}")
+
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Refuse options that nothing reads; traitlets would grade without them."""
+        super().parse_command_line(argv)
+        known = _options()
+        for name, given in self.cli_config.items():
+            unknown = set(given) - known[name] if isinstance(given, Config) else {""}
+            if unknown:
+                option = f"{name}.{min(unknown)}".rstrip(".")
+                self.give_up(f"there is no option --{option}: see `{self.name} --help-all`")
+
+    def emit_help_epilogue(self, classes: bool) -> Iterator[str]:
+        """The last lines of `--help`."""
+        yield EXIT_CODES
+        yield from super().emit_help_epilogue(classes)
+
+    def exit(self, exit_status: int | str | None = 0) -> None:
+        """Exit as traitlets does, which says 1 for wrong arguments."""
+        super().exit(exit_status and NOTHING_DONE)
+
+    def start(self) -> None:
+        """Do the work and exit with one of the codes."""
+        self.console = Console(highlight=False, soft_wrap=True)
+        try:
+            super().start()
+            self._choose_assignment()
             code = self.work()
-        except (GradebookGoneError, StoppedError) as error:
-            self.give_up(str(error), STOPPED)
+        except _TOLD as error:
+            self.give_up(str(error), self._code(error))
         except OSError as error:
-            self.give_up(f"{error}; the same command goes on from here", STOPPED)
-        except _NOTHING_DONE_FOR as error:
-            self.give_up(str(error))
+            self.give_up(f"{error.filename or error}: {error.strerror}", self._code(error))
         except KeyboardInterrupt:
             print(f"\n{self.name}: stopped; the same command goes on from here", file=sys.stderr)
             sys.stdout.flush()
@@ -117,8 +152,11 @@ class ClassApp(NbGrader):
         sys.exit(code)
 
     def open(self) -> Configured:
-        """The course. Raises AssignmentError and GradebookError."""
-        opened = configured(self, self.patience, lambda reason: self.report(Waiting(reason)))
+        """The course. Raises AssignmentError, GradebookError and TraitError."""
+        try:
+            opened = configured(self, self.patience, lambda reason: self.report(Waiting(reason)))
+        except ValueError as error:
+            self.give_up(f"nbgrader_config.py: {error}")
         if not all(master.protected for master in opened.course.masters.values()):
             print(UNPROTECTED_WARNING, file=sys.stderr)
         return opened
@@ -136,6 +174,13 @@ class ClassApp(NbGrader):
     def log_file(self) -> Path | None:
         """Where the log goes."""
         return Path(self.coursedir.root, self.timings) if self.timings else None
+
+    def _code(self, error: Exception) -> int:
+        """What to exit with: 3 once there is a report, and so work under way."""
+        if not isinstance(self.report, Report):
+            return NOTHING_DONE
+        graded = self.report.totals.count["graded"]
+        return STOPPED if graded or not isinstance(error, WallUnavailableError) else NOTHING_DONE
 
     def _choose_assignment(self) -> None:
         if len(self.extra_args) > 1:
@@ -169,9 +214,7 @@ class RunApp(ClassApp):
         with opened.gradebook:
             students = students_of(self.coursedir, self.coursedir.submitted_directory)
             if not students:
-                submitted = opened.course.submitted(self.coursedir.student_id)
-                self.console.print(f"nothing to grade: no folder matches {escape(str(submitted))}")
-                return 0
+                return self._nothing_to_grade(opened)
             if self.dry_run:
                 return self._rehearse(opened, students)
             with (
@@ -187,6 +230,16 @@ class RunApp(ClassApp):
         for failure in report.totals.failures:
             self.console.print(f"not graded: {escape(failure.student)}: {escape(failure.reason)}")
         return UNGRADED if report.totals.failures else 0
+
+    def _nothing_to_grade(self, opened: Configured) -> int:
+        """Say so; only a student who was named and is not there is an error."""
+        name, wanted = self.coursedir.assignment_id, self.coursedir.student_id
+        who = "nobody" if wanted == "*" else f"no student {wanted!r}"
+        place = opened.course.submitted("STUDENT")
+        self.console.print(
+            escape(f"nothing to grade: {who} has submitted {name}; submissions belong in {place}")
+        )
+        return 0 if glob.has_magic(wanted) else NOTHING_DONE
 
     def _rehearse(self, opened: Configured, students: list[str]) -> int:
         with self.engine() as engine:
@@ -254,6 +307,17 @@ class WatchApp(ClassApp):
             except ExchangeError as error:
                 self.report(Waiting(str(error)))
         return []
+
+
+def _options() -> defaultdict[str, set[str]]:
+    """The options there are, by class."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    classes: list[type[Configurable]] = [Configurable]
+    while classes:
+        known = classes.pop()
+        found[known.__name__] |= set(known.class_trait_names(config=True))
+        classes += known.__subclasses__()
+    return found
 
 
 class GraderApp(NbGrader):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook as StockGradebook
 from nbgrader.apps.baseapp import NbGrader
-from nbgrader.converters import GenerateFeedback
+from nbgrader.converters import BaseConverter, GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 from nbgrader.utils import find_all_files
@@ -29,8 +29,7 @@ from grader.engine.gradebook import Gradebook, Penalty
 from grader.engine.pipeline import Course
 from grader.engine.record import Recorder
 from grader.engine.worker import Master
-from grader.plugins.autograde import ShowHiddenTests, WalledAutograde
-from grader.wall.sandbox import Limits
+from grader.plugins.autograde import ShowHiddenTests, WalledAutograde, limits_of
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class Configured:
 def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -> Configured:
     """Open the assignment that the application's configuration names.
 
-    Raises AssignmentError (the source cannot be read, or is not what the gradebook saved) and
-    GradebookError.
+    Raises AssignmentError (the source cannot be read, or is not what the gradebook saved),
+    GradebookError, and ValueError or TraitError for options that are none.
     """
     coursedir: CourseDirectory = app.coursedir
     name = coursedir.assignment_id
@@ -62,6 +61,7 @@ def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -
     pages = GenerateFeedback(coursedir, parent=app)
     output = LimitOutput(parent=app)
 
+    limits = limits_of(autograde.limits)
     secret = course_secret(Path(coursedir.root))
 
     def folder(step: str) -> Callable[[str], Path]:
@@ -73,7 +73,7 @@ def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -
         masters={
             assignment.notebook: Master.of(
                 assignment,
-                Limits(**autograde.limits),
+                limits,
                 hidden=(Path(coursedir.root),),
                 protected=not autograde.run_student_code_with_all_my_rights,
                 lines=(output.max_lines, output.max_traceback),
@@ -86,17 +86,26 @@ def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -
         seed=lambda student: check_seed(secret, name, student),
         admits=gradebook.has_student if not autograde.create_student else lambda student: True,
         shown=_hidden_tests(assignments) if _shows_hidden_tests(pages, gradebook) else {},
-        page_mode=int(str(pages.permissions), 8),
+        page_mode=_mode(pages),
         group_shared=coursedir.groupshared,
     )
     recorder = Recorder(
         gradebook,
         autograded,
         given_files(source, coursedir.ignore, autograde.exclude_overwriting.get(name, [])),
-        mode=int(str(autograde.permissions), 8),
+        mode=_mode(autograde),
         group_shared=coursedir.groupshared,
     )
     return Configured(course, gradebook, recorder)
+
+
+def _mode(converter: BaseConverter) -> int:
+    """The converter's `permissions`, which are octal digits."""
+    given = str(converter.permissions)
+    if not re.fullmatch("[0-7]{3,4}", given):
+        name = type(converter).__name__
+        raise ValueError(f"{name}.permissions is {given}; it is three octal digits, such as 644")
+    return int(given, 8)
 
 
 def _shows_hidden_tests(pages: GenerateFeedback, gradebook: Gradebook) -> bool:

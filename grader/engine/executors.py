@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures as cf
+import logging
 import multiprocessing
 import os
 from typing import Any
@@ -41,17 +42,21 @@ def cluster_engine(address: str) -> Engine:
     except ImportError:
         raise ClusterError("Dask is not installed: pip install 'dask[distributed]'") from None
 
+    for name in ("distributed", "asyncio"):  # the run says in one line what they say in fifty
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
     def client() -> Any:
         try:
             return distributed.Client(address, timeout=5)  # type: ignore[no-untyped-call]
         except (OSError, TimeoutError, ValueError) as error:
             raise ClusterError(f"no Dask scheduler answers at {address} ({error})") from error
 
+    missing = f"the Dask cluster at {address} has no workers: start some"
     connected = client()
     try:
         connected.wait_for_workers(1, timeout=20)
     except TimeoutError:
-        raise ClusterError(f"the Dask cluster at {address} has no workers: start some") from None
+        raise ClusterError(missing) from None
     workers = sum(connected.nthreads().values())
 
     def executor() -> cf.Executor:
@@ -61,5 +66,12 @@ def cluster_engine(address: str) -> Engine:
         made: cf.Executor = connected.get_executor(pure=False)
         return made
 
+    def trouble() -> str:
+        try:
+            return "" if connected.nthreads() else f"{missing}; the run goes on when there are"
+        except (OSError, TimeoutError):
+            return f"the Dask scheduler at {address} does not answer"
+
     deaths = (distributed.scheduler.KilledWorker,)
-    return Engine(executor, workers, deaths=deaths, fatal=(WallUnavailableError,))
+    fatal = (WallUnavailableError,)
+    return Engine(executor, workers, deaths=deaths, fatal=fatal, trouble=trouble)

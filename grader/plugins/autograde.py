@@ -10,11 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import fnmatch
 import glob
+import math
 import os
 import re
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,10 @@ def use_wall(c: Config, show_hidden_tests_after_deadline: bool = False) -> None:
     c.Autograde.autograde_preprocessors = list(_RECORD)
     if show_hidden_tests_after_deadline:
         c.GenerateFeedback.preprocessors = [GetGrades, ShowHiddenTests, CSSHTMLHeaderPreprocessor]
+
+
+class LimitsError(ValueError):
+    """What the configuration says of `WalledAutograde.limits` is no limit."""
 
 
 class RecordVerdicts(SaveAutoGrades):
@@ -168,7 +173,7 @@ class WalledAutograde(Autograde):
                     for name, assignment in self._assignments.items()
                 }
                 super().start()
-            except (AssignmentError, WallError) as error:
+            except (AssignmentError, LimitsError, WallError) as error:
                 self._stop(str(error))
 
     def _stop(self, message: str) -> None:
@@ -176,13 +181,9 @@ class WalledAutograde(Autograde):
         raise NbGraderException(message)
 
     def _wall(self, assignment: Assignment) -> Wall:
-        unknown = sorted(set(self.limits) - set(Limits.__dataclass_fields__))
-        if unknown:
-            known = ", ".join(Limits.__dataclass_fields__)
-            self._stop(f"no limit is called {unknown[0]!r}; there are: {known}")
         return Wall(
             assignment,
-            Limits(**self.limits),
+            limits_of(self.limits),
             hidden=(Path(self.coursedir.root),),
             protected=not self.run_student_code_with_all_my_rights,
         )
@@ -366,6 +367,19 @@ class LiteralFeedback(GenerateFeedback):
             message = f"nothing of {self.coursedir.assignment_id} is autograded yet"
             self.log.error(message)
             raise NbGraderException(message)
+
+
+def limits_of(given: Mapping[str, Any]) -> Limits:
+    """What `WalledAutograde.limits` says. Raises LimitsError."""
+    known = Limits.__dataclass_fields__
+    for name, value in given.items():
+        if name not in known:
+            raise LimitsError(f"no limit is called {name!r}; there are: {', '.join(known)}")
+        kinds = (int,) if isinstance(known[name].default, int) else (int, float)
+        if type(value) not in kinds or not 0 < value < math.inf:
+            whole = "whole " if float not in kinds else ""
+            raise LimitsError(f"the limit {name} is {value!r}; it is a {whole}number above 0")
+    return Limits(**given)
 
 
 def students_folders(course: CourseDirectory, step: str) -> dict[str, Path]:

@@ -197,12 +197,67 @@ def test_students_who_are_not_in_the_gradebook_are_refused_where_the_course_says
     assert [row[1] for row in rows(course)["submission"]] == ["ada"]
 
 
-@pytest.mark.parametrize("arguments", [["run"], ["run", "nope"], ["run", "a", "b"], []])
-def test_what_cannot_be_done_is_said_in_one_line(course: MiniCourse, arguments: list[str]) -> None:
-    code, output = course.run(*arguments)
+WRONG_ARGUMENTS = {
+    "run": "which assignment",
+    "run nope": "is the assignment's name right?",
+    "run a b": "one assignment at a time",
+    "": "Which command?",
+    "run mini --workers=-1": "'workers' trait",
+    "run mini --workers=abc": "'workers' trait",
+    "run mini --wrkers=3": "there is no option --wrkers",
+    "run mini --Foo.bar=3": "there is no option --Foo.bar",
+    "run mini --ClassApp.wrkers=3": "there is no option --ClassApp.wrkers",
+    "run mini --frce": "--frce",
+    "run mini --student=": "no student '' has submitted mini",
+    "run mini --student=adda": "no student 'adda' has submitted mini",
+    "run mini --student=ada --CourseDirectory.student_id_exclude=ada": "no student 'ada'",
+    "run mini --LateSubmissionPlugin.penalty_method=foo": "'penalty_method' trait",
+    "run mini --ClassApp.timings=/nonexistent/x.log": "/nonexistent/x.log: No such file",
+    "run mini --GenerateFeedback.permissions=888": "three octal digits",
+    "watch mini --WatchApp.seconds=0": "'seconds' trait",
+}
+WRONG_CONFIGURATION = {
+    'c.WalledAutograde.limits = {"nope": 1}': "no limit is called 'nope'",
+    'c.WalledAutograde.limits = {"check_seconds": "x"}': "the limit check_seconds is 'x'",
+    "c.WalledAutograde.limits = 3": "'limits' trait",
+    'c.AssignLatePenalties.plugin_class = "no.such"': "'plugin_class' trait",
+    "1 / 0": "nbgrader_config.py cannot be read: ZeroDivisionError",
+}
+
+
+def assert_refused(course: MiniCourse, code: int, output: str, said: str) -> None:
     assert code == 2
+    assert said in output
     assert "Traceback" not in output
-    assert output.strip()
+    assert not (course.root / "autograded").exists()
+
+
+@pytest.mark.parametrize(("arguments", "said"), WRONG_ARGUMENTS.items())
+def test_wrong_arguments_are_refused(course: MiniCourse, arguments: str, said: str) -> None:
+    code, output = course.run(*arguments.split())
+    assert_refused(course, code, output, said)
+
+
+@pytest.mark.parametrize(("line", "said"), WRONG_CONFIGURATION.items())
+def test_a_wrong_configuration_is_refused(course: MiniCourse, line: str, said: str) -> None:
+    with (course.root / "nbgrader_config.py").open("a") as config:
+        config.write(f"{line}\n")
+    code, output = course.run("run", ASSIGNMENT)
+    assert_refused(course, code, output, said)
+
+
+def test_nothing_to_grade_is_said(course: MiniCourse) -> None:
+    code, output = course.run("run", ASSIGNMENT, "--student=z*")
+    assert (code, output.count("no student 'z*' has submitted mini")) == (0, 1)
+    shutil.rmtree(course.root / "submitted")
+    code, output = course.run("run", ASSIGNMENT)
+    assert (code, output.count("nobody has submitted mini")) == (0, 1)
+
+
+def test_help_tells_the_exit_codes(course: MiniCourse) -> None:
+    code, output = course.run("run", "--help")
+    assert code == 0
+    assert all(f"{number} " in output.split("Exit codes:")[1] for number in (0, 1, 2, 3, 130))
 
 
 def test_a_source_that_differs_from_the_gradebook_stops_the_run(course: MiniCourse) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from mini_course import ASSIGNMENT, GOOD, WRONG, MiniCourse
+from mini_course import ASSIGNMENT, GOOD, LOOPING, WRONG, MiniCourse
 
 pytestmark = pytest.mark.xdist_group("dask")  # its fixtures are made once
 
@@ -35,6 +35,7 @@ def python(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 @dataclass
 class Cluster:
     address: str
+    scheduler: subprocess.Popen[str]
     workers: list[subprocess.Popen[str]]
 
 
@@ -52,7 +53,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     while not file.exists():
         assert scheduler.poll() is None
         time.sleep(0.05)
-    yield Cluster(json.loads(file.read_text())["address"], workers)
+    yield Cluster(json.loads(file.read_text())["address"], scheduler, workers)
     for process in (*workers, scheduler):
         process.kill()
         process.communicate()
@@ -86,3 +87,54 @@ def test_a_cluster_that_is_not_there_is_said_to_be(tmp_path: Path) -> None:
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 2
     assert "no Dask scheduler answers at tcp://127.0.0.1:1" in output
+
+
+@pytest.fixture
+def looping(tmp_path: Path) -> MiniCourse:
+    course = MiniCourse(tmp_path / "course").create()
+    for number in range(12):
+        course.submit(f"student {number}", LOOPING if number > 3 else GOOD, f"Number {number}.")
+    return course
+
+
+def begin(course: MiniCourse, cluster: Cluster) -> subprocess.Popen[str]:
+    """A run that has recorded something and is far from done."""
+    run = python("grader", "run", ASSIGNMENT, f"--cluster={cluster.address}", cwd=course.root)
+    log = course.root / "grader.log"
+    while run.poll() is None and (not log.exists() or not course.events("recorded")):
+        time.sleep(0.01)
+    return run
+
+
+def test_workers_that_are_all_gone_are_waited_for_and_missed_aloud(
+    cluster: Cluster, looping: MiniCourse, tmp_path: Path
+) -> None:
+    run = begin(looping, cluster)
+    for worker in cluster.workers:
+        worker.kill()
+    end = time.monotonic() + 20
+    while not looping.events("waiting"):
+        assert time.monotonic() < end
+        assert run.poll() is None
+        time.sleep(0.1)
+    assert "has no workers" in looping.events("waiting")[0]["reason"]
+    assert len(looping.events("recorded")) < 12
+    scheduler = str(tmp_path / "scheduler.json")
+    worker = ["--scheduler-file", scheduler, "--no-nanny", "--nthreads=1", "--host", "127.0.0.1"]
+    for _ in range(2):
+        cluster.workers.append(python("distributed.cli.dask_worker", *worker, cwd=tmp_path))
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    assert len(looping.events("recorded")) == 12
+    assert output.count("has no workers") == 1
+
+
+def test_a_scheduler_that_dies_stops_the_run_in_one_line(
+    cluster: Cluster, looping: MiniCourse
+) -> None:
+    run = begin(looping, cluster)
+    cluster.scheduler.kill()
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 3, output
+    assert "no Dask scheduler answers" in output
+    assert "Traceback" not in output
