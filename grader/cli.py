@@ -162,8 +162,8 @@ class ClassApp(NbGrader):
         return opened
 
     def report(self, event: Any) -> None:
-        """Say what happened before there is a proper report."""
-        self.console.print(escape(str(event)))
+        """Say what the run waits for before there is a proper report."""
+        self.console.print(escape(f"waiting: {event.reason}"))
 
     def engine(self) -> Engine:
         """Where submissions are examined. Raises ClusterError."""

@@ -54,9 +54,13 @@ def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -
     gradebook = Gradebook(
         coursedir.db_url, name, penalty=late_policy(app), patience=patience, waiting=waiting
     )
-    with closing(StockGradebook(coursedir.db_url, coursedir.course_id)) as saved:
-        for assignment in assignments:
-            compare_with_gradebook(assignment, saved)
+
+    def compare() -> None:
+        with closing(StockGradebook(coursedir.db_url, coursedir.course_id)) as saved:
+            for assignment in assignments:
+                compare_with_gradebook(assignment, saved)
+
+    gradebook.patiently(compare)
     autograde = WalledAutograde(coursedir, parent=app)
     pages = GenerateFeedback(coursedir, parent=app)
     output = LimitOutput(parent=app)
@@ -138,6 +142,7 @@ def students_of(coursedir: CourseDirectory, step: str) -> list[str]:
     """The ids of the students who have a folder of the assignment in a step of the course.
 
     `CourseDirectory.student_id` is a pattern, or one id to the letter; `student_id_exclude` holds.
+    A student whose folder nobody may look into is among them: to be told, not to be left out.
     """
     wanted, name = coursedir.student_id, coursedir.assignment_id
     excluded = set(filter(None, coursedir.student_id_exclude.split(",")))
@@ -146,5 +151,8 @@ def students_of(coursedir: CourseDirectory, step: str) -> list[str]:
         return [] if wanted in excluded else [wanted]
     pattern = coursedir.format_path(glob.escape(step), wanted, glob.escape(name))
     shape = re.compile(coursedir.format_path(step, "(?P<student>.*)", re.escape(name), escape=True))
-    found = (shape.fullmatch(path) for path in glob.glob(pattern))
+    above = os.path.dirname(pattern)
+    closed = [path for path in glob.glob(above) if not os.access(path, os.X_OK, effective_ids=True)]
+    paths = [*glob.glob(pattern), *(os.path.join(path, name) for path in closed)]
+    found = (shape.fullmatch(path) for path in paths)
     return sorted({match["student"] for match in found if match} - excluded)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from nbgrader import api
@@ -98,7 +100,8 @@ class Gradebook:
     patience: seconds for which a database that does not answer is tried again.
     waiting: is told, once for each failed attempt, what went wrong.
 
-    Raises GradebookError where the gradebook does not know the assignment.
+    Raises GradebookError where the gradebook does not know the assignment or cannot be read, and
+    GradebookGoneError where it does not answer.
     """
 
     def __init__(
@@ -114,18 +117,17 @@ class Gradebook:
         self._penalty = penalty
         self._patience = patience
         self._waiting = waiting
-        self._engine = _engine(db_url)
-        with self._begin() as db:
-            if not sa.inspect(db).has_table(ASSIGNMENT.name):
-                raise GradebookError(_unknown(assignment))
-            row = db.execute(
-                sa.select(ASSIGNMENT.c.id).where(ASSIGNMENT.c.name == assignment)
-            ).first()
-            if row is None:
-                raise GradebookError(_unknown(assignment))
-            self._assignment_id: str = row.id
-            self.notebooks = self._master_notebooks(db)
-            self._cells = {name: self._master_cells(db, id) for name, id in self.notebooks.items()}
+        self._recorded: dict[str, dt.datetime | None] = {}
+        try:
+            url = sa.make_url(db_url)
+            self._engine = _engine(url, min(patience, 5.0))
+        except (sa.exc.ArgumentError, ImportError) as error:
+            raise GradebookError(
+                f"CourseDirectory.db_url names no database that can be opened ({error})"
+            ) from error
+        if _is_sqlite(url) and not os.path.exists(url.database or ""):
+            raise GradebookError(f"there is no {url.database}; {_unknown(assignment)}")
+        self._transact(self._read_assignment)
         # nbgrader's indexes on grades and comments begin with the cell: a query that does not name
         # the cells reads the whole table, which in a class of 10,000 holds 700,000 rows.
         self._ids = [cell.id for cells in self._cells.values() for cell in cells]
@@ -144,15 +146,26 @@ class Gradebook:
         """Points of the assignment, by the tests and by hand."""
         return sum(cell.max_score for cells in self._cells.values() for cell in cells)
 
+    def recorded(self, student: str, timestamp: dt.datetime | None) -> bool:
+        """Whether it holds the student's submission, of this time if one is given.
+
+        A gradebook that was lost does not; one from a backup may hold the submission before it.
+        """
+        if not self._recorded:
+            self._recorded = self._timestamps()
+        if student not in self._recorded or timestamp not in (None, self._recorded[student]):
+            self._recorded |= self._timestamps(SUBMISSION.c.student_id == student)
+        return student in self._recorded and timestamp in (None, self._recorded[student])
+
     def has_student(self, student: str) -> bool:
         """Whether the gradebook knows the student."""
         query = sa.select(STUDENT.c.id).where(STUDENT.c.id == student)
-        return self._patiently(lambda db: db.execute(query).first()) is not None
+        return self._transact(lambda db: db.execute(query).first()) is not None
 
     def duedate(self) -> dt.datetime | None:
         """When the assignment is due (UTC, naive), without anybody's extension."""
         query = sa.select(ASSIGNMENT.c.duedate).where(ASSIGNMENT.c.id == self._assignment_id)
-        return self._patiently(lambda db: db.execute(query).scalar())
+        return self._transact(lambda db: db.execute(query).scalar())
 
     # -- writing
 
@@ -165,7 +178,7 @@ class Gradebook:
         not submitted, and counts 0.
         timestamp: when it was submitted (UTC, naive), or None where nobody wrote it down.
         """
-        return self._patiently(lambda db: self._record(db, student, notebooks, timestamp))
+        return self._transact(lambda db: self._record(db, student, notebooks, timestamp))
 
     def manually_graded(self, student: str) -> dict[str, set[str]]:
         """Names of the tasks that a person has graded, by notebook."""
@@ -186,7 +199,7 @@ class Gradebook:
             )
         )
         found: dict[str, set[str]] = {}
-        for row in self._patiently(lambda db: db.execute(query).all()):
+        for row in self._transact(lambda db: db.execute(query).all()):
             found.setdefault(row.notebook, set()).add(row.name)
         return found
 
@@ -196,7 +209,7 @@ class Gradebook:
         nbgrader computes a penalty when it autogrades and never again, so that "zero for late work"
         leaves the points that a person gives afterwards. Returns how many penalties changed.
         """
-        return self._patiently(self._refresh_penalties)
+        return self._transact(self._refresh_penalties)
 
     # -- reading
 
@@ -205,9 +218,17 @@ class Gradebook:
 
         For a class of thousands call it with some hundred at a time.
         """
-        return self._patiently(lambda db: self._sheets(db, students))
+        return self._transact(lambda db: self._sheets(db, students))
 
     # -- inside
+
+    def _timestamps(self, *which: sa.ColumnElement[bool]) -> dict[str, dt.datetime | None]:
+        """When the submissions were handed in, by student."""
+        query = sa.select(SUBMISSION.c.student_id, SUBMISSION.c.timestamp).where(
+            SUBMISSION.c.assignment_id == self._assignment_id, *which
+        )
+        rows = self._transact(lambda db: db.execute(query).all())
+        return {row.student_id: row.timestamp for row in rows}
 
     def _record(
         self,
@@ -407,7 +428,7 @@ class Gradebook:
             )
             .join(SUBMISSION, SUBMISSION.c.id == SUBMITTED.c.assignment_id)
             .join(ASSIGNMENT, ASSIGNMENT.c.id == SUBMISSION.c.assignment_id)
-            .where(ASSIGNMENT.c.id == self._assignment_id, ASSIGNMENT.c.duedate.is_not(None))
+            .where(ASSIGNMENT.c.id == self._assignment_id)
         ).all()
         changed = []
         for row in rows:
@@ -458,6 +479,17 @@ class Gradebook:
             sheet.waiting.sort()  # pages are compared by what they are made from
         return found
 
+    def _read_assignment(self, db: sa.Connection) -> None:
+        row = None
+        if sa.inspect(db).has_table(ASSIGNMENT.name):
+            query = sa.select(ASSIGNMENT.c.id).where(ASSIGNMENT.c.name == self.assignment)
+            row = db.execute(query).first()
+        if row is None:
+            raise GradebookError(_unknown(self.assignment))
+        self._assignment_id: str = row.id
+        self.notebooks = self._master_notebooks(db)
+        self._cells = {name: self._master_cells(db, id) for name, id in self.notebooks.items()}
+
     def _master_notebooks(self, db: sa.Connection) -> dict[str, str]:
         rows = db.execute(
             sa.select(NOTEBOOK.c.name, NOTEBOOK.c.id)
@@ -490,20 +522,31 @@ class Gradebook:
         with self._engine.begin() as db:
             yield db
 
-    def _patiently(self, work: Callable[[sa.Connection], T]) -> T:
-        """Do the work in one transaction; if the database goes away, wait and do it all again.
+    def _transact(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do the work in one transaction, patiently."""
+
+        def once() -> T:
+            with self._begin() as db:
+                return work(db)
+
+        return self.patiently(once)
+
+    def patiently(self, work: Callable[[], T]) -> T:
+        """Do the work; if the database goes away, wait and do it all again.
 
         IntegrityError is among the reasons: on PostgreSQL two graders may add the same student at
         the same moment, and the second one finds the row when it tries again.
+        Raises GradebookGoneError where it stays away, GradebookError where it is broken.
         """
         give_up = time.monotonic() + self._patience
         pause = 0.1
         while True:
             try:
-                with self._begin() as db:
-                    return work(db)
+                return work()
             except (sa.exc.OperationalError, sa.exc.IntegrityError, sa.exc.InterfaceError) as error:
-                reason = str(error.orig).strip().splitlines()[0]
+                reason = _reason(error)
+                # A connection may be to a file that is another one by now.
+                self._engine.dispose()
                 if time.monotonic() + pause > give_up:
                     raise GradebookGoneError(
                         f"the gradebook of {self.assignment} cannot be written ({reason}): "
@@ -511,6 +554,11 @@ class Gradebook:
                         "command again; it goes on where it stopped"
                     ) from error
                 self._waiting(f"the gradebook does not answer ({reason}); trying again")
+            except sa.exc.DBAPIError as error:
+                raise GradebookError(
+                    f"the gradebook of {self.assignment} is broken ({_reason(error)}): put a "
+                    "backup in its place, then run the same command again"
+                ) from error
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
 
@@ -556,13 +604,24 @@ def _unknown(assignment: str) -> str:
     )
 
 
-def _engine(db_url: str) -> sa.Engine:
-    url = sa.make_url(db_url)
-    if url.get_backend_name() != "sqlite":
+def _reason(error: sa.exc.DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0]
+
+
+def _is_sqlite(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _engine(url: sa.URL, patience: float) -> sa.Engine:
+    """patience: seconds for which SQLite waits for another writer before it says so."""
+    if not _is_sqlite(url):
         return sa.create_engine(url, pool_pre_ping=True)
+    # Opened to read and write, and never made: a gradebook that is gone is no empty one.
+    file = f"file:{quote(os.path.abspath(url.database or ''))}"
+    writable = url.set(database=file, query={**url.query, "uri": "true", "mode": "rw"})
     # Left to itself, sqlite3 reads outside a transaction and begins one at the first write, which
     # two writers turn into a deadlock. Taking the write lock at once makes them queue.
-    engine = sa.create_engine(url, connect_args={"timeout": 30.0})
+    engine = sa.create_engine(writable, connect_args={"timeout": patience})
 
     @sa.event.listens_for(engine, "connect")
     def manual(connection: Any, record: Any) -> None:

@@ -166,6 +166,10 @@ def test_penalties_follow_the_grades_that_were_given_by_hand(
     assert sheets["dee"]["one"].late_penalty == 9
     assert sheets["ada"]["one"].late_penalty == 0
     assert sheets["ada"]["one"].score == 9
+    connection.execute("UPDATE assignment SET duedate = NULL")
+    connection.commit()
+    assert recorder.gradebook.refresh_penalties() == 2
+    assert recorder.gradebook.sheets(["dee"])["dee"]["one"].score == 9
     connection.close()
 
 
@@ -194,6 +198,67 @@ def test_an_assignment_that_is_not_in_the_gradebook_is_named(
         Gradebook(graded_course.db_url, "other")
     with pytest.raises(GradebookError, match="generate_assignment"):
         Gradebook(f"sqlite:///{tmp_path}/new.db", ASSIGNMENT)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///{}/no/gradebook.db", "sqlite:///{}/no.db", "nonsense", "no-such-kind://x"]
+)
+def test_a_gradebook_that_is_not_there_is_not_made(tmp_path: Path, url: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(GradebookError, match=r"generate_assignment|db_url"):
+        Gradebook(url.format(tmp_path), ASSIGNMENT)
+    assert not list(tmp_path.iterdir())
+    assert time.monotonic() - began < 5
+
+
+def test_a_broken_gradebook_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "gradebook.db").write_text("a text " * 1000)
+    with pytest.raises(GradebookError, match=r"is broken .*not a database"):
+        Gradebook(f"sqlite:///{tmp_path}/gradebook.db", ASSIGNMENT)
+
+
+@pytest.fixture
+def locked(graded_course: StockCourse, tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that keeps `gradebook.db` for itself."""
+    shutil.copy(graded_course.root / "empty.db", tmp_path / "gradebook.db")
+    connection = sqlite3.connect(
+        tmp_path / "gradebook.db", isolation_level=None, check_same_thread=False
+    )
+    connection.execute("BEGIN EXCLUSIVE")
+    yield connection
+    connection.close()
+
+
+def test_a_gradebook_that_is_locked_at_the_start_is_waited_for(
+    locked: sqlite3.Connection, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    def free(reason: str) -> None:
+        told.append(reason)
+        if locked.in_transaction:
+            locked.rollback()
+
+    url = f"sqlite:///{tmp_path}/gradebook.db"
+    with Gradebook(url, ASSIGNMENT, patience=20, waiting=free) as gradebook:
+        assert gradebook.max_score
+    assert "locked" in told[0]
+
+
+def test_patience_ends_where_it_is_said_to(locked: sqlite3.Connection, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(GradebookGoneError, match="locked"):
+        Gradebook(f"sqlite:///{tmp_path}/gradebook.db", ASSIGNMENT, patience=0.5)
+    assert time.monotonic() - began < 5
+
+
+def test_a_server_that_is_down_is_waited_for_and_then_said_to_be() -> None:
+    pytest.importorskip("psycopg", reason="psycopg is not installed (the extra `scale`)")
+    told: list[str] = []
+    url = "postgresql+psycopg://x@127.0.0.1:1/x"
+    with pytest.raises(GradebookGoneError, match="refused"):
+        Gradebook(url, ASSIGNMENT, patience=0.5, waiting=told.append)
+    assert told
 
 
 def test_a_folder_that_cannot_be_written_changes_no_row(
@@ -287,41 +352,31 @@ def test_two_writers_and_a_reader_do_not_lock_each_other_out(
 
 
 def test_a_database_that_goes_away_and_comes_back_is_waited_for(
-    graded_course: StockCourse, tmp_path: Path
+    recorder: Recorder, tmp_path: Path
 ) -> None:
-    shutil.copy(graded_course.root / "empty.db", tmp_path / "gradebook.db")
+    """Also by a connection that is open, and would go on with the file that is gone."""
     told: list[str] = []
-    gradebook = Gradebook(
-        f"sqlite:///{tmp_path}/gradebook.db", ASSIGNMENT, patience=20, waiting=told.append
-    )
-    gradebook.close()
-    (tmp_path / "gradebook.db").rename(tmp_path / "away.db")
-    (tmp_path / "gradebook.db").mkdir()
+    url, database = f"sqlite:///{tmp_path}/gradebook.db", tmp_path / "gradebook.db"
 
-    def back() -> None:
-        time.sleep(0.5)
-        (tmp_path / "gradebook.db").rmdir()
-        (tmp_path / "away.db").rename(tmp_path / "gradebook.db")
+    def back(reason: str) -> None:
+        told.append(reason)
+        if len(told) == 2:
+            (tmp_path / "away.db").rename(database)
 
-    thread = threading.Thread(target=back)
-    thread.start()
-    assert gradebook.record("ada", {"one": Marks({"test_small": 2.0})}, None) == 2.0
-    thread.join()
-    assert told
-    assert "trying again" in told[0]
-    gradebook.close()
+    with Gradebook(url, ASSIGNMENT, patience=20, waiting=back) as gradebook:
+        gradebook.record("bob", {"one": Marks({"test_small": 2.0})}, None)
+        database.rename(tmp_path / "away.db")
+        assert gradebook.record("ada", {"one": Marks({"test_small": 2.0})}, None) == 2.0
+    assert len(told) == 2
+    assert {row[1] for row in sqlite_rows(database)["submission"]} == {"ada", "bob"}
 
 
-def test_a_database_that_stays_away_is_a_clear_error(
-    graded_course: StockCourse, tmp_path: Path
-) -> None:
-    shutil.copy(graded_course.root / "empty.db", tmp_path / "gradebook.db")
-    gradebook = Gradebook(f"sqlite:///{tmp_path}/gradebook.db", ASSIGNMENT, patience=0.3)
-    gradebook.close()
-    (tmp_path / "gradebook.db").unlink()
-    (tmp_path / "gradebook.db").mkdir()
-    with pytest.raises(GradebookGoneError, match="goes on where it stopped"):
-        gradebook.record("ada", {}, None)
+def test_a_database_that_stays_away_is_a_clear_error(recorder: Recorder, tmp_path: Path) -> None:
+    with Gradebook(f"sqlite:///{tmp_path}/gradebook.db", ASSIGNMENT, patience=0.3) as gradebook:
+        (tmp_path / "gradebook.db").unlink()
+        with pytest.raises(GradebookGoneError, match="goes on where it stopped"):
+            gradebook.record("ada", {}, None)
+    assert not (tmp_path / "gradebook.db").exists()
 
 
 def test_a_folder_is_claimed_by_one_run_at_a_time(tmp_path: Path) -> None:
