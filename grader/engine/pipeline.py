@@ -62,11 +62,6 @@ class Course:
     page_mode: int = 0o644
     group_shared: bool = False
 
-    @property
-    def digest(self) -> str:
-        """A hash of everything in the assignment that grading depends on."""
-        return " ".join(assignment.digest for assignment in self.assignments)
-
 
 @dataclass
 class _Claim:
@@ -136,13 +131,13 @@ class ClassRun:
             folder = self._course.submitted(student)
             try:
                 contents = intake.read_contents(folder, self._course.assignments)
-                digest = digest_of(contents.digest, self._course.digest)
+                digest = digest_of(contents.digest, self._course.assignments)
                 if self._recorder.done(student) == digest and not force:
                     yield Skipped(student)
                     continue
                 intake.take_in(folder, contents, self._course.assignments)
-            except SubmissionError as error:
-                yield Failed(student, str(error))
+            except (SubmissionError, OSError) as error:
+                yield Failed(student, _unread(error))
             else:
                 yield Recorded(student, 0.0)
 
@@ -180,10 +175,8 @@ class ClassRun:
                     task = self._take(student, force, lock)
                 except folders.BusyError:
                     self._busy.append(student)
-                except SubmissionError as error:
-                    self._report(Failed(student, str(error)))
-                except (FileNotFoundError, NotADirectoryError):
-                    self._report(Failed(student, "its folder is gone; no grade changed"))
+                except (SubmissionError, OSError) as error:
+                    self._report(Failed(student, _unread(error)))
                 else:
                     if task is not None:
                         yield task
@@ -198,7 +191,7 @@ class ClassRun:
         if not course.admits(student):
             raise SubmissionError("is not in the gradebook: `nbgrader db student add` first")
         taken = intake.take_in(folder, contents, course.assignments)
-        digest = digest_of(taken.digest, course.digest)
+        digest = digest_of(taken.digest, course.assignments)
         self._claims[student] = _Claim(lock.pop_all(), taken, digest)
         seed = course.seed(student)
         return ExamineTask(
@@ -208,7 +201,7 @@ class ClassRun:
 
     def _known(self, student: str, contents: Contents) -> bool:
         """Whether this very submission was graded, or examined by a run that was then killed."""
-        digest = digest_of(contents.digest, self._course.digest)
+        digest = digest_of(contents.digest, self._course.assignments)
         try:
             score = self._recorder.resume(student, digest)
         except OSError as error:
@@ -289,6 +282,13 @@ class ClassRun:
         except OSError as error:
             raise StoppedError(_cannot_write(error)) from error
         return True
+
+
+def _unread(error: SubmissionError | OSError) -> str:
+    """Why a submission is left as it is."""
+    if isinstance(error, OSError):
+        return f"{error.filename} cannot be read ({error.strerror}); no grade changed"
+    return str(error)
 
 
 def _cannot_write(error: OSError) -> str:

@@ -7,7 +7,10 @@ staged folder of the same submission does steps 2 and 3, which may be done twice
 
 The receipt is a file in the folder and not a row of the gradebook: it appears and disappears with
 the results that it speaks of, also when somebody deletes the folder to have it graded again, and
-the gradebook stays nbgrader's own.
+the gradebook stays nbgrader's own. It vouches for rows only while the gradebook has them.
+
+`nbgrader autograde` writes its rows and its folder itself: it takes the receipt away before
+(`withdraw`) and writes it when all the rest is there (`vouch`).
 """
 
 from __future__ import annotations
@@ -15,16 +18,17 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from grader.course.assignment import Assignment
 from grader.engine.gradebook import Gradebook, Marks
 from grader.submissions import folders
 
 RECEIPT = ".grading.json"
-"""In each autograded folder: the digest of what was graded, and the marks."""
+"""In each autograded folder: what was graded, and the marks that a killed run left unrecorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,15 @@ class Recorder:
         self._group_shared = group_shared
 
     def done(self, student: str) -> str | None:
-        """The digest of what the student's autograded folder was made from, None without one."""
+        """The digest of what is graded, in the autograded folder and in the gradebook, or None."""
         place = self.place(student)
-        if not all((place / f"{name}.ipynb").exists() for name in _names(place)):
-            return None
         receipt = _receipt(place)
-        return None if receipt is None else str(receipt["digest"])
+        if receipt is None:
+            return None
+        if not all((place / f"{name}.ipynb").exists() for name in receipt["notebooks"]):
+            return None
+        recorded = self.gradebook.recorded(student, _timestamp(receipt))
+        return str(receipt["digest"]) if recorded else None
 
     def resume(self, student: str, digest: str) -> float | None:
         """Finish what a killed run left, if it is of this digest; return the score, or None."""
@@ -92,7 +99,11 @@ class Recorder:
         Raises OSError where the folder cannot be written (nothing was recorded then) and
         GradebookGoneError where the database cannot (the next run goes on from here).
         """
-        receipt = _receipt_of(graded)
+        receipt = _receipt_of(graded.digest, graded.timestamp, graded.notebooks)
+        receipt["marks"] = {
+            name: {"scores": dict(marks.scores), "unanswered": sorted(marks.unanswered)}
+            for name, marks in graded.marks.items()
+        }
         notebooks = {f"{name}.ipynb": text for name, text in graded.notebooks.items()}
         files = {**graded.files, **self._given, **notebooks, RECEIPT: _dumps(receipt)}
         place = self.place(graded.student)
@@ -107,10 +118,7 @@ class Recorder:
             for name, of in receipt["marks"].items()
         }
         marks = self._with_changes(student, place, marks)
-        timestamp = receipt["timestamp"]
-        score = self.gradebook.record(
-            student, marks, None if timestamp is None else dt.datetime.fromisoformat(timestamp)
-        )
+        score = self.gradebook.record(student, marks, _timestamp(receipt))
         folders.place_staged(place)
         return score
 
@@ -129,9 +137,28 @@ class Recorder:
         return marks
 
 
-def digest_of(submission: str, assignment: str) -> str:
-    """One hash of a submission's files and of the assignment that they were graded by."""
-    return hashlib.sha256(f"{submission} {assignment}".encode()).hexdigest()
+def digest_of(submission: str, assignments: Iterable[Assignment]) -> str:
+    """One hash of a submission's files and of the notebooks that they are graded by."""
+    text = " ".join([submission, *(assignment.digest for assignment in assignments)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def withdraw(place: Path) -> None:
+    """Take the receipt out of an autograded folder whose results are about to change."""
+    (place / RECEIPT).unlink(missing_ok=True)
+
+
+def vouch(
+    place: Path,
+    digest: str,
+    timestamp: dt.datetime | None,
+    notebooks: Iterable[str],
+    mode: int = 0o444,
+) -> None:
+    """Write the receipt into an autograded folder whose results are all there."""
+    file = place / RECEIPT
+    file.write_bytes(_dumps(_receipt_of(digest, timestamp, notebooks)))
+    file.chmod(mode)
 
 
 def _answers(notebook: Path) -> dict[str, list[str]]:
@@ -152,14 +179,13 @@ def _answers(notebook: Path) -> dict[str, list[str]]:
     return found
 
 
-def _receipt_of(graded: Graded) -> dict[str, Any]:
+def _receipt_of(
+    digest: str, timestamp: dt.datetime | None, notebooks: Iterable[str]
+) -> dict[str, Any]:
     return {
-        "digest": graded.digest,
-        "timestamp": None if graded.timestamp is None else graded.timestamp.isoformat(),
-        "marks": {
-            name: {"scores": dict(marks.scores), "unanswered": sorted(marks.unanswered)}
-            for name, marks in graded.marks.items()
-        },
+        "digest": digest,
+        "timestamp": None if timestamp is None else timestamp.isoformat(),
+        "notebooks": sorted(notebooks),
     }
 
 
@@ -172,9 +198,10 @@ def _receipt(folder: Path) -> dict[str, Any] | None:
         receipt = json.loads((folder / RECEIPT).read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return receipt if isinstance(receipt, dict) and "digest" in receipt else None
+    complete = isinstance(receipt, dict) and {"digest", "timestamp", "notebooks"} <= set(receipt)
+    return receipt if complete else None
 
 
-def _names(folder: Path) -> list[str]:
-    receipt = _receipt(folder)
-    return [] if receipt is None else list(receipt.get("marks", {}))
+def _timestamp(receipt: dict[str, Any]) -> dt.datetime | None:
+    text = receipt["timestamp"]
+    return None if text is None else dt.datetime.fromisoformat(text)

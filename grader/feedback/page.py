@@ -77,10 +77,8 @@ def page_digest(
     """A hash of all that a student's feedback folder is made from; the last two by notebook."""
     total = hashlib.sha256(_version())
     total.update(json.dumps({name: dict(of) for name, of in shown.items()}).encode())
-    receipt = autograded / RECEIPT
-    paths = [receipt] if receipt.exists() else sorted(autograded.glob("*.ipynb"))
-    for path in paths:
-        total.update(path.read_bytes())
+    for name, path in _files(autograded).items():
+        total.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     for name, sheet in sorted(sheets.items()):
         total.update(json.dumps([name, asdict(sheet)], sort_keys=True).encode())
     return total.hexdigest()
@@ -108,14 +106,23 @@ def write_pages(
     The folder is there completely or not at all. Raises OSError where it cannot be written.
     """
     files = {
-        str(path.relative_to(autograded)): path.read_bytes()
-        for path in autograded.rglob("*")
-        if path.is_file() and path.suffix != ".ipynb" and path.name != RECEIPT
+        name: path.read_bytes()
+        for name, path in _files(autograded).items()
+        if path.suffix != ".ipynb"
     }
     files |= {f"{name}.html": text for name, text in pages.items()}
     files[RECEIPT] = json.dumps({"pages": digest}).encode() + b"\n"
     folders.write(place, files, mode, group_shared)
     folders.place_staged(place)
+
+
+def _files(autograded: Path) -> dict[str, Path]:
+    """The results in an autograded folder, by path in it; the receipt is about them."""
+    return {
+        str(path.relative_to(autograded)): path
+        for path in sorted(autograded.rglob("*"))
+        if path.is_file() and path.name != RECEIPT
+    }
 
 
 def _cell(cell: Mapping[str, Any], sheet: Sheet, shown: Mapping[str, str]) -> _Cell:

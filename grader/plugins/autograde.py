@@ -51,14 +51,9 @@ from grader.course.assignment import (
     source_notebooks,
 )
 from grader.course.secret import check_seed, course_secret
-from grader.submissions.intake import parse_time
-from grader.submissions.submission import (
-    NotebookMissing,
-    SubmissionError,
-    UnsafeFile,
-    read_plain_file,
-    read_submission,
-)
+from grader.engine import record
+from grader.submissions.intake import Intake, parse_time, read_contents, take_in
+from grader.submissions.submission import SubmissionError, UnsafeFile, read_plain_file
 from grader.wall.examine import ExaminationLost, Examined, Wall
 from grader.wall.sandbox import UNPROTECTED_WARNING, Limits, WallError
 
@@ -236,27 +231,26 @@ class WalledAutograde(Autograde):
         if not self._is_new(student, timestamp):
             self.log.info("Skipping existing assignment: %s", self._dest(student))
             return
-        examined = dict(self._examine(folder, student))
-        if not examined:
-            raise NotebookMissing(f"no notebook of {self.coursedir.assignment_id} was submitted")
+        assignments = self._assignments.values()
+        taken = take_in(folder, read_contents(folder, assignments), assignments)
+        for name in set(self._assignments) - set(taken.submissions):
+            self.log.warning("%s: no %s.ipynb", student, name)
+        examined = dict(self._examine(taken, student))
+        record.withdraw(self._dest(student))
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            self._create_rows(gradebook, student, timestamp, set(examined))
-        self._renew_folder(student, timestamp)
+            self._create_rows(gradebook, student, taken.timestamp, set(examined))
+        self._renew_folder(student, taken)
         for name, result in examined.items():
             self._record(name, student, result)
         self.set_permissions(self.coursedir.assignment_id, student)
+        if self.coursedir.notebook_id == "*":
+            digest = record.digest_of(taken.digest, assignments)
+            record.vouch(self._dest(student), digest, taken.timestamp, examined)
 
-    def _examine(self, folder: Path, student: str) -> Iterator[tuple[str, Examined]]:
+    def _examine(self, taken: Intake, student: str) -> Iterator[tuple[str, Examined]]:
         secret = course_secret(Path(self.coursedir.root))
         seed = check_seed(secret, self.coursedir.assignment_id, student)
-        for name, assignment in self._assignments.items():
-            try:
-                submission = read_submission(folder, assignment)
-            except NotebookMissing:
-                if len(self._assignments) == 1:
-                    raise
-                self.log.warning("%s: no %s.ipynb", student, name)
-                continue
+        for name, submission in taken.submissions.items():
             examined = self._walls[name].examine(submission, seed)
             for note in examined.notes:
                 self.log.info("%s: %s", student, note)
@@ -307,8 +301,9 @@ class WalledAutograde(Autograde):
                     grade.auto_score, grade.needs_manual_grade = 0, False
         gradebook.db.commit()
 
-    def _renew_folder(self, student: str, timestamp: dt.datetime | None) -> None:
-        """An empty autograded folder with the course's own files; none of the submission's."""
+    def _renew_folder(self, student: str, taken: Intake) -> None:
+        """An autograded folder with the course's own files and what nbgrader put beside the
+        submission; nothing else of the student's."""
         name, dest = self.coursedir.assignment_id, self._dest(student)
         if dest.exists() and set(self._assignments) >= {p.stem for p in dest.glob("*.ipynb")}:
             nbgrader.utils.rmtree(str(dest))
@@ -319,14 +314,9 @@ class WalledAutograde(Autograde):
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.unlink(missing_ok=True)
             shutil.copy(path, copy)
-        if timestamp is not None:
-            (dest / "timestamp.txt").unlink(missing_ok=True)
-            (dest / "timestamp.txt").write_text(f"{timestamp:%Y-%m-%d %H:%M:%S.%f} UTC")
-        # by the secret of the exchange `nbgrader release_feedback` names what it releases
-        secret = read_plain_file(self._submitted(student), "submission_secret.txt", 1000)
-        if secret is not None:
-            (dest / "submission_secret.txt").unlink(missing_ok=True)
-            (dest / "submission_secret.txt").write_bytes(secret)
+        for file, content in taken.files.items():
+            (dest / file).unlink(missing_ok=True)
+            (dest / file).write_bytes(content)
 
     def _record(self, notebook: str, student: str, examined: Examined) -> None:
         resources = {

@@ -22,9 +22,11 @@ from mini_course import (
     RAISING,
     WRONG,
     MiniCourse,
+    as_an_ordinary_user,
     family,
     wait_until_gone,
 )
+from nbgrader.apps import NbGraderAPI
 from sqlalchemy.exc import SAWarning
 from stock_course import sqlite_rows
 
@@ -107,23 +109,125 @@ def test_nbgrader_autograde_leaves_the_same(undisturbed: MiniCourse, tmp_path: P
     connection.close()
     api = course.api()
     for student in ANSWERS:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SAWarning)
-            result = api.autograde(ASSIGNMENT, student)
-        assert result["success"], result
+        stock(api, student)
         if "[" not in student:  # `nbgrader generate_feedback` takes every id for a pattern
             result = api.generate_feedback(ASSIGNMENT, student)
             assert result["success"], result
     assert rows(course) == rows(undisturbed)
     theirs = course.files()
+    receipts = {name for name in theirs if name.endswith(".grading.json")}
+    assert len(receipts) == len(ANSWERS)
     ours = {
         name: data
         for name, data in undisturbed.files().items()
         if not name.endswith(".grading.json") and not name.startswith("feedback/eve[1]")
     }
-    assert list(theirs) == list(ours)
+    assert set(theirs) - receipts == set(ours)
     for name, content in ours.items():
         assert theirs[name] == content, name
+
+
+def test_what_nbgrader_autograde_graded_is_not_graded_once_more(
+    course: MiniCourse, undisturbed: MiniCourse
+) -> None:
+    shutil.copy(undisturbed.root / "course.secret", course.root)
+    api = course.api()
+    stock(api, "*")
+    before = rows(course), course.files("autograded")
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert {event["student"] for event in course.events("skipped")} == set(ANSWERS)
+    assert (rows(course), course.files("autograded")) == before
+    assert rows(course) == rows(undisturbed)
+    assert course.files("feedback") == undisturbed.files("feedback")
+    stamp = (course.root / f"autograded/ada/{ASSIGNMENT}/mini.ipynb").stat().st_mtime_ns
+    stock(api, "ada")  # which forces, unlike the command
+    assert (course.root / f"autograded/ada/{ASSIGNMENT}/mini.ipynb").stat().st_mtime_ns > stamp
+    course.submit("bob", GOOD)
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert [event["student"] for event in course.events("recorded")] == ["bob"]
+
+
+def stock(api: NbGraderAPI, student: str) -> None:
+    """`nbgrader autograde --force`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)
+        result = api.autograde(ASSIGNMENT, student)
+    assert result["success"], result
+
+
+def test_a_receipt_is_withdrawn_before_nbgrader_changes_anything(
+    undisturbed: MiniCourse, tmp_path: Path
+) -> None:
+    course = undisturbed.copy(tmp_path / "stopped")
+    receipt = course.root / "autograded" / "ada" / ASSIGNMENT / ".grading.json"
+    with course.api().gradebook as gradebook:
+        gradebook.remove_student("ada")
+    api = course.api()
+    api.config.Autograde.create_student = False
+    assert not api.autograde(ASSIGNMENT, "ada")["success"]
+    assert not receipt.exists()
+    api = course.api()
+    api.coursedir.notebook_id = "min?"
+    stock(api, "bob")  # perhaps not all of its notebooks
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert rows(course) == rows(undisturbed)
+    assert receipt.exists()
+
+
+@pytest.mark.parametrize("lost", ["all", "a student", "the newest"])
+def test_what_a_gradebook_has_lost_is_graded_again(
+    undisturbed: MiniCourse, tmp_path: Path, lost: str
+) -> None:
+    course = undisturbed.copy(tmp_path / "lost")
+    database, expected = course.root / "gradebook.db", set(ANSWERS)
+    (course.root / "grader.log").unlink()
+    if lost == "all":
+        database.unlink()
+        assert course.api().generate_assignment(ASSIGNMENT, force=True)["success"]
+    elif lost == "a student":
+        with course.api().gradebook as gradebook:
+            gradebook.remove_student("dée")
+        expected = {"dée"}
+    else:  # a backup is put in its place
+        shutil.copy(database, tmp_path / "backup.db")
+        course.submit("bob", GOOD, when="2029-01-02")
+        assert course.run("run", ASSIGNMENT)[0] == 0
+        course.submit("bob", WRONG, "I am bob.", when="2029-01-03")
+        assert course.run("run", ASSIGNMENT)[0] == 0
+        (course.root / "grader.log").unlink()
+        shutil.copy(tmp_path / "backup.db", database)
+        expected = {"bob"}
+    _, output = course.run("run", ASSIGNMENT, "--dry-run")
+    assert output.count("would be graded") == len(expected)
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert {event["student"] for event in course.events("recorded")} == expected
+    if lost != "the newest":
+        assert_same(course, undisturbed)
+    (course.root / "grader.log").unlink()
+    assert course.run("run", ASSIGNMENT)[0] == 0
+    assert len(course.events("skipped")) == len(ANSWERS)
+
+
+@pytest.mark.parametrize("which", ["submission", "student"])
+def test_a_folder_that_nobody_may_look_into_fails_alone(course: MiniCourse, which: str) -> None:
+    folder = course.submitted("bob")
+    closed = folder if which == "submission" else folder.parent
+    closed.chmod(0)
+    try:
+        with as_an_ordinary_user():
+            code, output = course.run("run", ASSIGNMENT)
+            rehearsed, said = course.run("run", ASSIGNMENT, "--dry-run")
+    finally:
+        closed.chmod(0o755)
+    assert (code, rehearsed) == (1, 1), output
+    assert "not graded: bob: " in output
+    assert "cannot be read (Permission denied)" in output
+    assert "bob: cannot be graded: " in said
+    assert {row[1] for row in rows(course)["submission"]} == set(ANSWERS) - {"bob"}
 
 
 def test_a_second_run_grades_nothing_again(undisturbed: MiniCourse, tmp_path: Path) -> None:
