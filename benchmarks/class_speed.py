@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import gc
 import itertools
 import json
 import os
@@ -218,6 +219,8 @@ def _examining(made: MadeClass, students: list[str]) -> Iterator[Figure]:
     opened = _open(made.root)
     tasks = [_task(opened, student) for student in students]
     floor = _floor(opened, tasks)
+    gc.collect()
+    gc.freeze()  # as `python -m grader` does before it has workers
     examine(tasks[0])
     times = []
     for task in tasks:
