@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures as cf
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -17,6 +18,7 @@ from typing import Any, Generic, TypeVar
 ATTEMPTS = 3
 
 SECOND = 1.0
+SOON = 0.1
 """How long the engine waits for its workers before it says that it still does."""
 
 Task = TypeVar("Task")
@@ -75,23 +77,27 @@ class Engine:
     def run(
         self,
         function: Callable[[Task], Result],
-        tasks: Iterable[Task],
+        tasks: Iterable[Task | None],
         idle: Callable[[], None] = lambda: None,
     ) -> Iterator[Done[Task, Result] | Lost[Task]]:
         """Call `function` for every task and yield what came of it, in the order of completion.
 
-        Tasks are taken from the iterable as workers become free. A task's own fault is for the
-        function to return: what it raises is tried again. `idle` is called in every second in
-        which nothing comes back.
+        Tasks are taken from the iterable as workers become free; None means that there is none
+        now, and that it is to be asked again soon. A task's own fault is for the function to
+        return: what it raises is tried again. `idle` is called in every second in which nothing
+        comes back.
         """
         fresh = iter(tasks)
         suspects: collections.deque[_Attempt[Task]] = collections.deque()
         running: dict[cf.Future[Result], _Attempt[Task]] = {}
         try:
             while True:
-                self._refill(function, fresh, suspects, running)
+                more = self._refill(function, fresh, suspects, running)
                 if not running and not suspects:
-                    return
+                    if not more:
+                        return
+                    time.sleep(SOON)
+                    continue
                 done = cf.wait(running, SECOND, return_when=cf.FIRST_COMPLETED).done
                 if not done:
                     idle()
@@ -118,20 +124,24 @@ class Engine:
     def _refill(
         self,
         function: Callable[[Task], Result],
-        fresh: Iterator[Task],
+        fresh: Iterator[Task | None],
         suspects: collections.deque[_Attempt[Task]],
         running: dict[cf.Future[Result], _Attempt[Task]],
-    ) -> None:
-        """Submit a suspect when nothing else runs, or fresh tasks while there is no suspect."""
+    ) -> bool:
+        """Submit a suspect when nothing else runs, or fresh tasks while there is no suspect.
+
+        False where there will be no more tasks.
+        """
         if suspects and not running:
             attempt = suspects.popleft()
             attempt.alone = True
             self._submit(function, attempt, running, suspects)
         while not suspects and len(running) < 2 * self.workers:
             task = next(fresh, _NOTHING)
-            if task is _NOTHING:
-                return
+            if task is None or task is _NOTHING:
+                return task is None
             self._submit(function, _Attempt(task), running, suspects)
+        return True
 
     def _settle(
         self,

@@ -110,7 +110,9 @@ class Report:
     ) -> None:
         self.totals = Totals()
         self._console = console
-        self._log = log.open("a", encoding="utf-8") if log is not None else None
+        # Not buffered: a full disk costs the lines of that time, and nothing waits to be written.
+        self._log = log.open("ab", buffering=0) if log is not None else None
+        self._log_whole = True
         self._max_score = max_score
         self._quiet = quiet
         self._began = time.monotonic()
@@ -207,5 +209,13 @@ class Report:
             return
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
         entry = {"time": now, "event": type(event).__name__.lower(), **asdict(event)}
-        self._log.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        self._log.flush()
+        line = (json.dumps(entry, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+        if not self._log_whole:
+            line = b"\n" + line
+        try:
+            whole = self._log.write(line) == len(line)
+        except OSError as error:
+            whole = False
+            if self._log_whole:
+                self._console.print(f"no log is written: {error.strerror}; the run goes on")
+        self._log_whole = whole
