@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import logging
 import os
@@ -9,7 +10,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,10 +33,14 @@ from grader.engine.gradebook import GradebookError, GradebookGoneError
 from grader.engine.pipeline import ClassRun, StoppedError
 from grader.engine.progress import Report
 from grader.engine.worker import WallUnavailableError
-from grader.submissions.watch import open_inbox, release_feedback
+from grader.submissions.folders import BusyError, claimed
+from grader.submissions.watch import FeedbackRelease, open_inbox
 from grader.wall.sandbox import UNPROTECTED_WARNING
 
 UNGRADED, NOTHING_DONE, STOPPED, INTERRUPTED = 1, 2, 3, 130
+
+SAID_AGAIN = 600.0
+"""Seconds after which a watch says again what holds it up."""
 
 EXIT_CODES = """
 Exit codes: 0 everything is graded; 1 some submissions could not be, and are listed; 2 nothing was
@@ -276,37 +281,94 @@ class WatchApp(ClassApp):
     def work(self) -> int:
         """Grade whatever arrives; never returns by itself."""
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        self._check_options()
         opened = self.open()
-        inbox = open_inbox(self, opened.course.submitted, opened.gradebook.duedate)
+        self._inbox = open_inbox(self, opened.course.submitted, opened.gradebook.duedate)
+        self._release = FeedbackRelease(self, opened.course.feedback)
+        self._said: dict[str, float] = {}
         with (
             opened.gradebook,
+            self._the_only_one(),
             Report(self.console, self.log_file(), opened.gradebook.max_score, quiet=True) as report,
             self.engine() as engine,
         ):
             self.report = report  # type: ignore[method-assign]
             run = ClassRun(opened.course, opened.recorder, engine, report)
             # What a run before this one collected and did not come to grade is graded first.
-            waiting = students_of(self.coursedir, self.coursedir.submitted_directory)
+            self._under_way = dict.fromkeys(
+                students_of(self.coursedir, self.coursedir.submitted_directory)
+            )
             self.console.print(f"watching for {self.coursedir.assignment_id}; Ctrl-C ends it")
             while True:
-                waiting += inbox.collect(lambda name, why: report(Failed(name, why)))
-                waiting = self._grade(run, waiting) if waiting else []
-                time.sleep(self.seconds)
+                try:
+                    run.follow(self._rounds(), self._done, self.feedback)
+                except (ClusterError, GradebookGoneError, StoppedError, OSError) as error:
+                    self._hold(error)
+                    time.sleep(self.seconds)
 
-    def _grade(self, run: ClassRun, students: list[str]) -> list[str]:
-        """Grade these; return those to try again, where disk or gradebook are out of order."""
+    def _check_options(self) -> None:
+        if self.dry_run:
+            self.give_up("a watch grades; to see what would be graded: grader run --dry-run")
+        if self.force:
+            self.give_up("a watch grades nothing twice; to grade again: grader run --force")
+        if self.release_feedback and not self.feedback:
+            self.give_up("release_feedback=True needs feedback=True: there are no pages otherwise")
+
+    @contextlib.contextmanager
+    def _the_only_one(self) -> Iterator[None]:
+        """Stand by while another watch is at work on the assignment; when it ends, go on."""
+        assignment = self.coursedir.assignment_id
+        source = self.coursedir.format_path(self.coursedir.source_directory, ".", assignment)
+        with contextlib.ExitStack() as claim:
+            while True:
+                try:
+                    claim.enter_context(claimed(Path(source)))
+                    break
+                except BusyError:
+                    self._hold(f"another watch is at work on {assignment}")
+                    time.sleep(self.seconds)
+            yield
+
+    def _rounds(self) -> Iterator[Iterable[str]]:
+        """First who was under way when the last attempt ended, then who comes in."""
+        yield list(self._under_way)
+        while True:
+            yield self._arrivals()
+            self._release_waiting()
+            look = time.monotonic() + self.seconds
+            while time.monotonic() < look:
+                yield ()
+
+    def _arrivals(self) -> Iterator[str]:
         try:
-            run.grade(students)
-            made = run.make_feedback(students)
-        except (GradebookGoneError, StoppedError) as error:
-            self.report(Waiting(str(error)))
-            return students
-        for student in made if self.release_feedback else []:
-            try:
-                release_feedback(self, student)
-            except ExchangeError as error:
-                self.report(Waiting(str(error)))
-        return []
+            for student in self._inbox.collect(self._refuse, self._under_way):
+                self._under_way[student] = None
+                yield student
+        except OSError as error:
+            self._hold(error)
+
+    def _done(self, student: str) -> None:
+        del self._under_way[student]
+        if self.release_feedback:
+            self._release.add(student)
+            self._release_waiting()
+
+    def _release_waiting(self) -> None:
+        try:
+            self._release.release(self._refuse)
+        except (ExchangeError, OSError) as error:
+            self._hold(error)
+
+    def _refuse(self, name: str, reason: str) -> None:
+        self.report(Failed(name, reason))
+
+    def _hold(self, trouble: Exception | str) -> None:
+        """Say what holds the watch up: once, and again when it has lasted for long."""
+        kind = f"{type(trouble)} {getattr(trouble, 'errno', '')}"
+        now = time.monotonic()
+        if now > self._said.get(kind, -SAID_AGAIN) + SAID_AGAIN:
+            self._said[kind] = now
+            self.report(Waiting(str(trouble)))
 
 
 def _options() -> defaultdict[str, set[str]]:

@@ -11,11 +11,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from grader.course.assignment import Assignment
-from grader.engine.engine import Done, Engine
+from grader.engine.engine import Done, Engine, Lost
 from grader.engine.events import (
     Event,
     Failed,
@@ -34,6 +36,7 @@ from grader.submissions.intake import Contents, Intake
 from grader.submissions.submission import SubmissionError
 
 SHEETS_AT_ONCE = 200
+PAGES_AT_ONCE = 20
 
 
 class StoppedError(Exception):
@@ -106,24 +109,43 @@ class ClassRun:
             if students:
                 time.sleep(0.2)
 
-    def make_feedback(self, students: Sequence[str], force: bool = False) -> list[str]:
+    def make_feedback(self, students: Sequence[str], force: bool = False) -> None:
         """Make the feedback that is not there, or whose grades or comments changed since.
 
-        Returns the students whose pages were written. Raises StoppedError, GradebookGoneError.
+        Raises StoppedError, GradebookGoneError.
         """
-        made = []
         gradebook = self._recorder.gradebook
         gradebook.refresh_penalties()
         self._report(Found("feedback", len(students)))
         for outcome in self._engine.run(make_pages, self._pages(students, force), self._idle):
-            student = outcome.task.student
-            if not isinstance(outcome, Done):
-                self._report(Failed(student, f"no feedback was made: {outcome.reason}"))
-                continue
-            fresh = self._write_pages(outcome.task, outcome.result)
-            self._report(PageMade(student, fresh))
-            made += [student] if fresh else []
-        return made
+            self._settle_pages(outcome)
+
+    def follow(
+        self,
+        rounds: Iterable[Iterable[str]],
+        done: Callable[[str], None],
+        feedback: bool = True,
+    ) -> None:
+        """Grade the students of each round, and make their feedback, while the next rounds come.
+
+        rounds: the next one is taken whenever workers are free; it may be empty. A student is not
+        in another round before `done` was told that the run has finished with this one.
+        Raises as `grade` and `make_feedback` do.
+        """
+        graded: list[str] = []
+        tasks = self._stream(rounds, graded, done, feedback)
+        try:
+            outcomes: Iterator[Done[Any, Any] | Lost[Any]]
+            outcomes = self._engine.run(partial(_work, self._examine), tasks, self._idle)
+            for outcome in outcomes:
+                if isinstance(outcome.task, PagesTask):
+                    self._settle_pages(outcome)
+                    done(outcome.task.student)
+                else:
+                    self._settle(outcome)
+                    graded.append(outcome.task.student)
+        finally:
+            self._release_claims()
 
     def would_grade(self, students: Iterable[str], force: bool = False) -> Iterator[Event]:
         """What `grade` would do, without doing any of it: Skipped, Failed, or Recorded with 0."""
@@ -155,16 +177,23 @@ class ClassRun:
         try:
             tasks = self._tasks(students, force)
             for outcome in self._engine.run(self._examine, tasks, self._idle):
-                claim = self._claims.pop(outcome.task.student)
-                with claim.lock:
-                    if isinstance(outcome, Done):
-                        self._record(outcome.task.student, claim, outcome.result)
-                    else:
-                        self._report(Failed(outcome.task.student, _lost(outcome.reason)))
+                self._settle(outcome)
         finally:
-            for claim in self._claims.values():
-                claim.lock.close()
-            self._claims.clear()
+            self._release_claims()
+
+    def _settle(self, outcome: Done[Any, Any] | Lost[Any]) -> None:
+        """Record what came of an ExamineTask."""
+        claim = self._claims.pop(outcome.task.student)
+        with claim.lock:
+            if isinstance(outcome, Done):
+                self._record(outcome.task.student, claim, outcome.result)
+            else:
+                self._report(Failed(outcome.task.student, _lost(outcome.reason)))
+
+    def _release_claims(self) -> None:
+        for claim in self._claims.values():
+            claim.lock.close()
+        self._claims.clear()
 
     def _tasks(self, students: Iterable[str], force: bool) -> Iterator[ExamineTask]:
         """What has to be examined; the rest is dealt with on the way."""
@@ -238,6 +267,40 @@ class ClassRun:
             )
         )
 
+    def _stream(
+        self,
+        rounds: Iterable[Iterable[str]],
+        graded: list[str],
+        done: Callable[[str], None],
+        feedback: bool,
+    ) -> Iterator[ExamineTask | PagesTask | None]:
+        """Both kinds of tasks, as they come up; None between the rounds."""
+        for students in rounds:
+            busy, self._busy = self._busy, []
+            for student in chain(busy, students):
+                tasks = list(self._tasks([student], force=False))
+                yield from tasks
+                if not tasks and student not in self._busy:
+                    graded.append(student)
+                if len(graded) >= PAGES_AT_ONCE:
+                    yield from self._finish(graded, done, feedback)
+            yield from self._finish(graded, done, feedback)
+            yield None
+
+    def _finish(
+        self, graded: list[str], done: Callable[[str], None], feedback: bool
+    ) -> Iterator[PagesTask]:
+        """The pages of those who are graded; who needs none is done."""
+        students = graded.copy()
+        graded.clear()
+        if students and feedback:
+            self._recorder.gradebook.refresh_penalties()
+            for task in self._pages(students.copy(), force=False):
+                students.remove(task.student)
+                yield task
+        for student in students:
+            done(student)
+
     # -- feedback
 
     def _pages(self, students: Iterable[str], force: bool) -> Iterator[PagesTask]:
@@ -262,6 +325,15 @@ class ClassRun:
                     for name, sheet in mine.items()
                 )
                 yield PagesTask(student, digest, parts, course.shown)
+
+    def _settle_pages(self, outcome: Done[Any, Any] | Lost[Any]) -> None:
+        """Write what came of a PagesTask."""
+        student = outcome.task.student
+        if isinstance(outcome, Done):
+            fresh = self._write_pages(outcome.task, outcome.result)
+            self._report(PageMade(student, fresh))
+        else:
+            self._report(Failed(student, f"no feedback was made: {outcome.reason}"))
 
     def _write_pages(self, task: PagesTask, pages: Mapping[str, bytes]) -> bool:
         """Write a student's pages; False where another run does so at this moment."""
@@ -289,6 +361,12 @@ def _unread(error: SubmissionError | OSError) -> str:
     if isinstance(error, OSError):
         return f"{error.filename} cannot be read ({error.strerror}); no grade changed"
     return str(error)
+
+
+def _work(
+    examine: Callable[[ExamineTask], Examination], task: ExamineTask | PagesTask
+) -> Examination | Mapping[str, bytes]:
+    return make_pages(task) if isinstance(task, PagesTask) else examine(task)
 
 
 def _cannot_write(error: OSError) -> str:

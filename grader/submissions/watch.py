@@ -10,8 +10,11 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
+import filecmp
+import fnmatch
 import functools
 import glob
+import logging
 import os
 import pwd
 import time
@@ -21,7 +24,8 @@ from pathlib import Path
 
 from nbgrader.apps.baseapp import NbGrader
 from nbgrader.exchange import ExchangeError
-from nbgrader.exchange.default import Exchange, ExchangeCollect, ExchangeReleaseFeedback
+from nbgrader.exchange.default import ExchangeCollect, ExchangeReleaseFeedback
+from nbgrader.utils import notebook_hash
 
 from grader.submissions import folders
 from grader.submissions.intake import SECRET, TIMESTAMP, parse_time
@@ -36,6 +40,8 @@ _STUDENTS_DOING = {
     errno.ENODEV, errno.EAGAIN, errno.EINVAL, errno.ENAMETOOLONG, errno.EOPNOTSUPP,
 }  # fmt: skip
 """What a read fails with where the submission is to blame, and not the machine."""
+
+_SILENT = logging.Logger("the exchange, whose errors are told by the watch", logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,26 +214,84 @@ def open_inbox(
         check_owner=collect.check_owner,
         ignore=coursedir.ignore,
         limit=1000 * coursedir.max_dir_size,
+        wanted=_choice(coursedir.student_id, coursedir.student_id_exclude.split(",")),
     )
 
 
-def release_feedback(app: NbGrader, student: str) -> None:
-    """Put a student's feedback where `nbgrader fetch_feedback` finds it. Raises ExchangeError."""
-    coursedir = app.coursedir
-    wanted, coursedir.student_id = coursedir.student_id, glob.escape(student)
-    try:
-        release: Exchange = ExchangeReleaseFeedback(
-            coursedir=coursedir, authenticator=app.authenticator, parent=app
+def _choice(wanted: str, excluded: Collection[str]) -> Callable[[str], bool]:
+    """Whether a student is meant by nbgrader's options: a pattern, or one id to the letter."""
+    return lambda student: (
+        student not in excluded and (student == wanted or fnmatch.fnmatchcase(student, wanted))
+    )
+
+
+class FeedbackRelease:
+    """Puts feedback where `nbgrader fetch_feedback` finds it, and tries until it is there.
+
+    feedback: a student's folder of pages.
+    """
+
+    def __init__(self, app: NbGrader, feedback: Callable[[str], Path]) -> None:
+        self._coursedir = app.coursedir
+        self._exchange = ExchangeReleaseFeedback(
+            coursedir=app.coursedir, authenticator=app.authenticator, parent=app, log=_SILENT
         )
-        release.start()
-    except FileNotFoundError as error:
-        name = os.path.basename(error.filename)
-        raise ExchangeError(
-            f"the feedback of {student} was not released: {name} is missing, so it did not come "
-            "through the exchange"
-        ) from None
-    finally:
-        coursedir.student_id = wanted
+        self._feedback = feedback
+        self._waiting: dict[str, None] = {}
+
+    def add(self, student: str) -> None:
+        """Have the student's feedback released, if it is not in the exchange as it is now."""
+        self._waiting[student] = None
+
+    def release(self, refuse: Callable[[str, str], None]) -> None:
+        """Release what waits; `refuse` is told of what never can be, by student, and why.
+
+        Raises ExchangeError and OSError where the exchange is out of order; then the rest waits.
+        """
+        while self._waiting:
+            student = next(iter(self._waiting))
+            del self._waiting[student]
+            try:
+                if not self._is_there(student):
+                    self._put(student)
+            except SubmissionError as error:
+                refuse(student, str(error))
+            except (ExchangeError, OSError):
+                self._waiting[student] = None  # after the others
+                raise
+
+    def _is_there(self, student: str) -> bool:
+        folder = self._feedback(student)
+        pages = list(folder.glob("*.html"))
+        if not pages:
+            return True
+        try:
+            (folder / TIMESTAMP).stat()
+            secret = (folder / SECRET).read_text()  # as nbgrader reads it
+        except (FileNotFoundError, UnicodeDecodeError):
+            raise SubmissionError(
+                f"its feedback is made but not released: without its {TIMESTAMP} and {SECRET} it "
+                "cannot be fetched from the exchange"
+            ) from None
+        place = Path(self._exchange.root, self._coursedir.course_id, "feedback")
+        return all(
+            _is_same(page, place / f"{notebook_hash(secret=secret, notebook_id=page.stem)}.html")
+            for page in pages
+        )
+
+    def _put(self, student: str) -> None:
+        wanted, self._coursedir.student_id = self._coursedir.student_id, glob.escape(student)
+        try:
+            self._exchange.start()
+        finally:
+            self._coursedir.student_id = wanted
+
+
+def _is_same(page: Path, other: Path) -> bool:
+    try:
+        return filecmp.cmp(page, other, shallow=False)
+    except FileNotFoundError:
+        return False
 
 
 @functools.lru_cache(maxsize=100_000)

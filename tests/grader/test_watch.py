@@ -8,17 +8,19 @@ import datetime as dt
 import multiprocessing
 import os
 import socket
+import subprocess
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mini_course import ASSIGNMENT, GOOD, WRONG, MiniCourse
+from mini_course import ASSIGNMENT, GOOD, LOOPING, WRONG, MiniCourse
 from nbgrader.utils import notebook_hash
 
 from grader.submissions.folders import claimed
@@ -363,7 +365,9 @@ def test_an_inbound_folder_that_is_away_comes_back(inbox: Inbox, inbound: Path) 
 def watched(tmp_path: Path) -> Iterator[MiniCourse]:
     course = MiniCourse(tmp_path / "course").create()
     (course.root / "exchange" / "mini" / "feedback").mkdir()
-    return course
+    yield course
+    for watch in multiprocessing.active_children():  # of a test that failed
+        end(watch)
 
 
 def hand_in(course: MiniCourse, student: str, answers: dict[str, str], second: int) -> None:
@@ -373,28 +377,46 @@ def hand_in(course: MiniCourse, student: str, answers: dict[str, str], second: i
     (folder / "one.ipynb").rename(folder / "mini.ipynb")
 
 
-def start(course: MiniCourse) -> BaseProcess:
-    return course.start(
-        "watch",
-        ASSIGNMENT,
-        "--workers=1",
-        "--WatchApp.seconds=0.1",
-        "--WatchApp.release_feedback=True",
-    )
+RELEASE = "--WatchApp.release_feedback=True"
 
 
-def wait_for(course: MiniCourse, watch: BaseProcess, count: int, seconds: float = 60) -> None:
+def start(course: MiniCourse, *more: str) -> BaseProcess:
+    return course.start("watch", ASSIGNMENT, "--WatchApp.seconds=0.1", *more)
+
+
+def events(course: MiniCourse, kind: str) -> list[dict[str, Any]]:
+    return course.events(kind) if (course.root / "grader.log").exists() else []
+
+
+def wait_until(
+    course: MiniCourse, watch: BaseProcess, reached: Callable[[], bool], seconds: float = 60
+) -> None:
     end = time.monotonic() + seconds
-    log = course.root / "grader.log"
-    while not log.exists() or sum(e["fresh"] for e in course.events("pagemade")) < count:
+    while not reached():
         assert watch.is_alive(), course.output()
         assert time.monotonic() < end, course.output()
         time.sleep(0.05)
 
 
+def wait_for(course: MiniCourse, watch: BaseProcess, count: int) -> None:
+    """Until so many pages were made."""
+    wait_until(course, watch, lambda: sum(e["fresh"] for e in events(course, "pagemade")) >= count)
+
+
+def is_released(course: MiniCourse, student: str, second: int) -> bool:
+    name = notebook_hash(secret=f"secret {student} {second}", notebook_id="mini")
+    return (course.root / "exchange/mini/feedback" / f"{name}.html").exists()
+
+
+def end(watch: BaseProcess) -> None:
+    """As a power cut does it."""
+    watch.kill()
+    watch.join()
+
+
 def test_a_watch_grades_what_arrives_and_survives_restarts(watched: MiniCourse) -> None:
     hand_in(watched, "ada", WRONG, 1)
-    watch = start(watched)
+    watch = start(watched, "--workers=1", RELEASE)
     wait_for(watched, watch, 1)
     hand_in(watched, "bob", GOOD, 2)
     arrived = time.monotonic()
@@ -403,7 +425,7 @@ def test_a_watch_grades_what_arrives_and_survives_restarts(watched: MiniCourse) 
     watch.kill()
     watch.join()
     hand_in(watched, "ada", GOOD, 3)
-    watch = start(watched)
+    watch = start(watched, "--workers=1", RELEASE)
     wait_for(watched, watch, 3)
     time.sleep(0.5)
     os.kill(watch.pid or 0, 15)
@@ -411,6 +433,164 @@ def test_a_watch_grades_what_arrives_and_survives_restarts(watched: MiniCourse) 
     assert watch.exitcode == 130
     graded = [(e["student"], e["score"]) for e in watched.events("recorded")]
     assert graded == [("ada", 6), ("bob", 9), ("ada", 9)]
-    released = {p.name for p in (watched.root / "exchange/mini/feedback").iterdir()}
-    expected = notebook_hash(secret="secret ada 3", notebook_id="mini")
-    assert f"{expected}.html" in released
+    assert is_released(watched, "ada", 3)
+
+
+def test_an_endless_loop_holds_up_nobody_else(watched: MiniCourse) -> None:
+    config = watched.root / "nbgrader_config.py"
+    limits = '"check_seconds": 20.0, "submission_seconds": 20.0'
+    config.write_text(
+        config.read_text().replace('"check_seconds": 1.0, "submission_seconds": 20.0', limits)
+    )
+    hand_in(watched, "eve", LOOPING, 1)
+    watch = start(watched, "--workers=2", RELEASE)
+    wait_until(watched, watch, lambda: watched.submitted("eve").exists())
+    hand_in(watched, "ada", GOOD, 2)
+    hand_in(watched, "bob", WRONG, 3)
+    wait_until(watched, watch, lambda: is_released(watched, "ada", 2), 15)
+    wait_until(watched, watch, lambda: is_released(watched, "bob", 3), 15)
+    hand_in(watched, "eve", GOOD, 4)  # what is being graded is graded to its end
+    wait_until(watched, watch, lambda: is_released(watched, "eve", 4), 90)
+    end(watch)
+    graded = [(e["student"], e["score"]) for e in watched.events("recorded")]
+    assert sorted(graded[:2]) == [("ada", 9), ("bob", 6)]
+    assert graded[2:] == [("eve", 5), ("eve", 9)]
+
+
+def test_feedback_is_released_that_no_watch_came_to_release(watched: MiniCourse) -> None:
+    hand_in(watched, "ada", WRONG, 1)
+    watch = start(watched)
+    wait_for(watched, watch, 1)
+    end(watch)
+    assert not is_released(watched, "ada", 1)
+    folder = watched.root / "exchange/mini/feedback"
+    folder.rename(folder.with_name("away"))
+    folder.touch()  # nothing can be released now
+    watch = start(watched, RELEASE)
+    hand_in(watched, "bob", GOOD, 2)
+    wait_for(watched, watch, 2)
+    wait_until(watched, watch, lambda: len(events(watched, "waiting")) > 0)
+    time.sleep(0.5)
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+    for student, second in (("ada", 1), ("bob", 2)):
+        wait_until(watched, watch, lambda a=student, n=second: is_released(watched, a, n), 10)
+    end(watch)
+    assert len(watched.events("recorded")) == 2
+    assert len(watched.events("waiting")) == 1  # said once, tried again and again
+
+
+def test_feedback_of_an_unreadable_secret_stops_nobody(watched: MiniCourse) -> None:
+    hand_in(watched, "ada", WRONG, 1)
+    hand_in(watched, "bob", WRONG, 2)
+    for folder in (watched.root / "exchange/mini/inbound").iterdir():
+        if folder.name.startswith("ada"):
+            (folder / "submission_secret.txt").write_bytes(b"\xff\xfe")
+    watch = start(watched, RELEASE)
+    wait_until(watched, watch, lambda: is_released(watched, "bob", 2))
+    wait_for(watched, watch, 2)
+    end(watch)
+
+
+def test_two_watches_at_once_do_no_harm(watched: MiniCourse) -> None:
+    watches = [start(watched, RELEASE), start(watched, RELEASE)]
+    for second in range(8):
+        hand_in(watched, f"ada{second % 4}", WRONG if second < 4 else GOOD, second)
+        time.sleep(0.2)
+    wait_until(
+        watched,
+        watches[0],
+        lambda: all(is_released(watched, f"ada{n - 4}", n) for n in range(4, 8)),
+    )
+    assert watches[1].is_alive(), watched.output()
+    end(watches[0])
+    hand_in(watched, "bob", GOOD, 9)
+    wait_until(watched, watches[1], lambda: is_released(watched, "bob", 9))
+    end(watches[1])
+    assert not watched.events("failed")
+    graded = [(e["student"], e["score"]) for e in watched.events("recorded")]
+    assert len(graded) == len(set(graded))
+
+
+def test_an_exchange_that_is_away_comes_back(watched: MiniCourse) -> None:
+    watch = start(watched, RELEASE)
+    hand_in(watched, "ada", WRONG, 1)
+    wait_for(watched, watch, 1)
+    exchange = watched.root / "exchange"
+    exchange.rename(exchange.with_name("away"))
+    wait_until(watched, watch, lambda: len(events(watched, "waiting")) > 0)
+    exchange.with_name("away").rename(exchange)
+    hand_in(watched, "bob", GOOD, 2)
+    wait_until(watched, watch, lambda: is_released(watched, "bob", 2))
+    end(watch)
+
+
+@pytest.fixture
+def small_disk(watched: MiniCourse) -> Iterator[Path]:
+    """A disk of a megabyte, for what the course writes."""
+    folder = watched.root / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("a small disk needs the right to mount one")
+    for step in ("submitted", "autograded", "feedback"):
+        (folder / step).mkdir()
+        (watched.root / step).symlink_to(folder / step)
+    (watched.root / "grader.log").symlink_to(folder / "grader.log")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_waited_for(watched: MiniCourse, small_disk: Path) -> None:
+    watch = start(watched, RELEASE)
+    hand_in(watched, "ada", GOOD, 1)
+    wait_until(watched, watch, lambda: is_released(watched, "ada", 1))
+    with contextlib.suppress(OSError), open(small_disk / "filler", "wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+    hand_in(watched, "bob", GOOD, 2)
+    wait_until(watched, watch, lambda: "No space left" in watched.output())
+    time.sleep(1)
+    (small_disk / "filler").unlink()
+    wait_until(watched, watch, lambda: is_released(watched, "bob", 2), 20)
+    end(watch)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--dry-run", "grader run"),
+        ("--force", "grader run"),
+        ("--ClassApp.feedback=False", "release_feedback"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    watched: MiniCourse, option: str, said: str
+) -> None:
+    hand_in(watched, "ada", GOOD, 1)
+    code, output = watched.run("watch", ASSIGNMENT, RELEASE, option)
+    assert code == 2
+    assert said in output
+    assert output.count("\n") == 1
+    assert not watched.submitted("ada").exists()
+
+
+def test_only_the_students_who_are_named_are_graded(watched: MiniCourse) -> None:
+    for second, student in enumerate(["bob", "ada", "amy", "abe"]):
+        hand_in(watched, student, GOOD, second)
+    watched.submit("ben", GOOD)
+    watch = start(watched, "--student=a*", "--CourseDirectory.student_id_exclude=amy")
+    wait_for(watched, watch, 2)
+    time.sleep(0.5)
+    end(watch)
+    assert {e["student"] for e in watched.events("recorded")} == {"ada", "abe"}
+    assert {p.name for p in (watched.root / "submitted").iterdir()} == {"ada", "abe", "ben"}
+
+
+def test_without_feedback_there_are_grades_alone(watched: MiniCourse) -> None:
+    hand_in(watched, "ada", GOOD, 1)
+    watch = start(watched, "--ClassApp.feedback=False")
+    wait_until(watched, watch, lambda: len(events(watched, "recorded")) == 1)
+    time.sleep(0.5)
+    end(watch)
+    assert not (watched.root / "feedback").exists()
