@@ -361,9 +361,14 @@ def test_an_inbound_folder_that_is_away_comes_back(inbox: Inbox, inbound: Path) 
     assert collect(inbox) == (["ada"], [])
 
 
+@pytest.fixture(scope="module")
+def new_course(tmp_path_factory: pytest.TempPathFactory) -> MiniCourse:
+    return MiniCourse(tmp_path_factory.mktemp("new") / "course").create()
+
+
 @pytest.fixture
-def watched(tmp_path: Path) -> Iterator[MiniCourse]:
-    course = MiniCourse(tmp_path / "course").create()
+def watched(new_course: MiniCourse, tmp_path: Path) -> Iterator[MiniCourse]:
+    course = new_course.copy(tmp_path / "course")
     (course.root / "exchange" / "mini" / "feedback").mkdir()
     yield course
     for watch in multiprocessing.active_children():  # of a test that failed
