@@ -143,16 +143,22 @@ def students_of(coursedir: CourseDirectory, step: str) -> list[str]:
 
     `CourseDirectory.student_id` is a pattern, or one id to the letter; `student_id_exclude` holds.
     A student whose folder nobody may look into is among them: to be told, not to be left out.
+    Raises PermissionError where that is so for the whole step.
     """
     wanted, name = coursedir.student_id, coursedir.assignment_id
+    whole = Path(coursedir.root, step)
+    if whole.exists():
+        os.scandir(whole).close()
     excluded = set(filter(None, coursedir.student_id_exclude.split(",")))
     exact = Path(coursedir.format_path(step, wanted, name))
     if wanted != "*" and os.path.lexists(exact):
         return [] if wanted in excluded else [wanted]
     pattern = coursedir.format_path(glob.escape(step), wanted, glob.escape(name))
     shape = re.compile(coursedir.format_path(step, "(?P<student>.*)", re.escape(name), escape=True))
-    above = os.path.dirname(pattern)
-    closed = [path for path in glob.glob(above) if not os.access(path, os.X_OK, effective_ids=True)]
-    paths = [*glob.glob(pattern), *(os.path.join(path, name) for path in closed)]
+    above, last = os.path.split(pattern)
+    paths = glob.glob(pattern)
+    if last == glob.escape(name):  # the student's folder is above the assignment's
+        closed = [p for p in glob.glob(above) if not os.access(p, os.X_OK, effective_ids=True)]
+        paths += [os.path.join(path, name) for path in closed]
     found = (shape.fullmatch(path) for path in paths)
     return sorted({match["student"] for match in found if match} - excluded)

@@ -71,6 +71,7 @@ class Engine:
         self.trouble = trouble
         self._make = make_executor
         self._deaths = deaths
+        self._broken: tuple[type[BaseException], ...] = (cf.BrokenExecutor, *deaths)
         self._fatal = fatal
         self._executor: cf.Executor | None = None
 
@@ -178,7 +179,7 @@ class Engine:
             self._executor = self._make()
         try:
             running[self._executor.submit(function, attempt.task)] = attempt
-        except cf.BrokenExecutor:
+        except self._broken:
             self._discard()
             suspects.append(attempt)
 

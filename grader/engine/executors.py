@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures as cf
 import logging
 import multiprocessing
@@ -10,6 +11,11 @@ from typing import Any
 
 from grader.engine.engine import Engine
 from grader.engine.worker import WallUnavailableError, follow_parent
+
+_GONE = (OSError, TimeoutError, AttributeError, cf.CancelledError, asyncio.CancelledError)
+"""What a Dask client raises whose scheduler has gone: an AttributeError once it has closed."""
+
+_LOGGERS = ("asyncio", "distributed", "distributed.client", "tornado", "tornado.application")
 
 
 class ClusterError(Exception):
@@ -42,7 +48,7 @@ def cluster_engine(address: str) -> Engine:
     except ImportError:
         raise ClusterError("Dask is not installed: pip install 'dask[distributed]'") from None
 
-    for name in ("distributed", "asyncio"):  # the run says in one line what they say in fifty
+    for name in _LOGGERS:  # the run says in one line what they say in fifty
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
     def client() -> Any:
@@ -69,9 +75,9 @@ def cluster_engine(address: str) -> Engine:
     def trouble() -> str:
         try:
             return "" if connected.nthreads() else f"{missing}; the run goes on when there are"
-        except (OSError, TimeoutError):
+        except _GONE:
             return f"the Dask scheduler at {address} does not answer"
 
-    deaths = (distributed.scheduler.KilledWorker,)
+    deaths = (distributed.scheduler.KilledWorker, distributed.client.ClosedClientError)
     fatal = (WallUnavailableError,)
     return Engine(executor, workers, deaths=deaths, fatal=fatal, trouble=trouble)

@@ -212,6 +212,16 @@ def test_what_a_gradebook_has_lost_is_graded_again(
     assert len(course.events("skipped")) == len(ANSWERS)
 
 
+def test_submissions_that_nobody_may_look_into_are_no_empty_class(course: MiniCourse) -> None:
+    (course.root / "submitted").chmod(0)
+    try:
+        with as_an_ordinary_user():
+            code, output = course.run("run", ASSIGNMENT)
+    finally:
+        (course.root / "submitted").chmod(0o755)
+    assert_refused(course, code, output, "submitted: Permission denied")
+
+
 @pytest.mark.parametrize("which", ["submission", "student"])
 def test_a_folder_that_nobody_may_look_into_fails_alone(course: MiniCourse, which: str) -> None:
     folder = course.submitted("bob")
@@ -318,6 +328,9 @@ WRONG_ARGUMENTS = {
     "run mini --LateSubmissionPlugin.penalty_method=foo": "'penalty_method' trait",
     "run mini --ClassApp.timings=/nonexistent/x.log": "/nonexistent/x.log: No such file",
     "run mini --GenerateFeedback.permissions=888": "three octal digits",
+    "run mini --db=nonsense": "db_url names no database",
+    "run mini --db=sqlite:////nowhere/x.db": "there is no /nowhere/x.db",
+    "run mini --ClassApp.patience=0.1 --db=postgresql+psycopg://x@127.0.0.1:1/x": "refused",
     "watch mini --WatchApp.seconds=0": "'seconds' trait",
 }
 WRONG_CONFIGURATION = {
@@ -477,12 +490,12 @@ def test_a_submission_that_changes_while_it_is_read_is_graded_as_it_came_to_be(
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KB."""
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of a megabyte."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)],
         check=False,
         capture_output=True,
     )
@@ -492,24 +505,78 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
-    course: MiniCourse, undisturbed: MiniCourse, full_disk: Path
-) -> None:
-    shutil.copy(undisturbed.root / "course.secret", course.root)
-    (course.root / "autograded").symlink_to(full_disk)
-    (full_disk / "filler").write_bytes(bytes(50 * 1024))
-    code, output = course.run("run", ASSIGNMENT)
+def fill(disk: Path, but: int) -> None:
+    """Leave so many bytes of the disk free."""
+    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+    (disk / "filler").write_bytes(bytes(free - but))
+
+
+def assert_stopped(code: int, output: str, why: str) -> None:
     assert code == 3, output
-    assert "No space left on device" in output
+    assert why in output
     assert "run the same command again" in output
     assert "Traceback" not in output
-    (full_disk / "filler").unlink()
-    shutil.copytree(full_disk, course.root / "room", symlinks=True)
-    (course.root / "autograded").unlink()
-    (course.root / "room").rename(course.root / "autograded")
+
+
+def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
+    course: MiniCourse, undisturbed: MiniCourse, small_disk: Path
+) -> None:
+    shutil.copy(undisturbed.root / "course.secret", course.root)
+    (course.root / "autograded").symlink_to(small_disk)
+    fill(small_disk, but=14 * 1024)
+    assert_stopped(*course.run("run", ASSIGNMENT), "No space left on device")
+    (small_disk / "filler").unlink()
     code, output = course.run("run", ASSIGNMENT)
     assert code == 0, output
+    (course.root / "autograded").unlink()
+    shutil.copytree(small_disk, course.root / "autograded")
     assert_same(course, undisturbed)
+
+
+def test_a_full_disk_under_the_gradebook_costs_no_grade(
+    course: MiniCourse, undisturbed: MiniCourse, small_disk: Path
+) -> None:
+    shutil.copy(undisturbed.root / "course.secret", course.root)
+    database = course.root / "gradebook.db"
+    shutil.move(database, small_disk)
+    course.db_url = f"sqlite:///{small_disk}/gradebook.db"
+    course.configure()
+    fill(small_disk, but=4096)
+    code, output = course.run("run", ASSIGNMENT, "--ClassApp.patience=0.5")
+    assert_stopped(code, output, "disk is full")
+    assert not course.events("recorded")
+    (small_disk / "filler").unlink()
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    assert any(event["resumed"] for event in course.events("recorded"))
+    shutil.copy(small_disk / "gradebook.db", database)
+    assert_same(course, undisturbed)
+
+
+def test_a_gradebook_that_goes_away_stops_the_run_and_the_next_one_goes_on(
+    course: MiniCourse, undisturbed: MiniCourse
+) -> None:
+    shutil.copy(undisturbed.root / "course.secret", course.root)
+    for number in range(20):
+        course.submit(f"student {number}", GOOD)
+    database = course.root / "gradebook.db"
+    run = course.start("run", ASSIGNMENT, "--workers=1", "--ClassApp.patience=0.5")
+    log = course.root / "grader.log"
+    while run.is_alive() and (not log.exists() or not course.events("recorded")):
+        time.sleep(0.01)
+    database.rename(course.root / "away.db")
+    run.join(60)
+    assert_stopped(run.exitcode or 0, course.output(), "the gradebook of mini")
+    assert not database.exists()
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 2
+    assert f"there is no {database}" in output
+    (course.root / "away.db").rename(database)
+    code, output = course.run("run", ASSIGNMENT)
+    assert code == 0, output
+    graded = [event["student"] for event in course.events("recorded") if not event["resumed"]]
+    assert len(graded) == len(set(graded))
+    assert len(rows(course)["submission"]) == 20 + len(ANSWERS)
 
 
 def test_a_folder_that_cannot_be_written_is_said_to_be(course: MiniCourse) -> None:

@@ -50,7 +50,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     workers = [
         python("distributed.cli.dask_worker", *single, *where, cwd=tmp_path) for _ in range(2)
     ]
-    while not file.exists():
+    while not file.exists() or not file.stat().st_size:
         assert scheduler.poll() is None
         time.sleep(0.05)
     yield Cluster(json.loads(file.read_text())["address"], scheduler, workers)
