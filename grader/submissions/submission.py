@@ -281,7 +281,11 @@ class _Matcher:
         return Cell(master.kind, source, master.grade_id, pictures, trusted, master.cell_type)
 
     def _with_missing(self, cells: list[Cell]) -> list[Cell]:
-        """Put missing checks and tasks after the cell that precedes them in the master."""
+        """Put missing checks and tasks after the cell that precedes them in the master.
+
+        Where that is a solution cell that is missing too, its code may be in any of the student's
+        own cells, so they come after all of them.
+        """
         place = {cell.grade_id: i for i, cell in enumerate(cells) if cell.grade_id is not None}
         after = -1
         for master in self._assignment.cells:
@@ -295,6 +299,7 @@ class _Matcher:
                 cells.insert(after, new)
             elif master.kind in {"solution", "answer"}:
                 self._note(f"{master.grade_id} was missing")
+                after = len(cells) - 1
         return cells
 
     def _pictures(self, outputs: list[Any]) -> Iterator[str]:

@@ -226,6 +226,17 @@ def test_missing_checks_and_questions_come_after_their_predecessor() -> None:
     assert "why was missing" in read.notes
 
 
+def test_checks_come_last_where_the_solutions_lost_their_ids_too() -> None:
+    node = notebook()
+    for cell in node.cells:
+        cell.metadata.clear()
+    read = submission(node)
+    kinds = [cell.kind for cell in read.cells if cell.kind in {"added", "check"}]
+    assert kinds == sorted(kinds)
+    assert set(kinds) == {"added", "check"}
+    assert "prune was missing" in read.notes
+
+
 def test_moved_cells_stay_where_they_were_moved() -> None:
     node = notebook()
     node.cells = node.cells[::-1]
