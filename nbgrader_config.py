@@ -55,8 +55,8 @@ c.ClearSolutions.code_stub = {
 }
 
 # Student code runs behind a wall, also from formgrader: docs/wall.md. With
-# use_wall(c, show_hidden_tests_after_deadline=True) feedback made after the due date shows the source
-# of the hidden tests.
+# use_wall(c, show_hidden_tests_after_deadline=True) feedback made after the due date shows the
+# source of the hidden tests.
 use_wall(c)
 # Seconds a submission may use; grader.wall.sandbox.Limits has the other limits and their values.
 c.WalledAutograde.limits = {
