@@ -319,13 +319,16 @@ class WatchApp(ClassApp):
         """Stand by while another watch is at work on the assignment; when it ends, go on."""
         assignment = self.coursedir.assignment_id
         source = self.coursedir.format_path(self.coursedir.source_directory, ".", assignment)
+        told = False
         with contextlib.ExitStack() as claim:
             while True:
                 try:
                     claim.enter_context(claimed(Path(source)))
                     break
                 except BusyError:
-                    self._hold(f"another watch is at work on {assignment}")
+                    if not told:
+                        self.console.print(f"another watch of {assignment} runs; standing by")
+                    told = True
                     time.sleep(self.seconds)
             yield
 
@@ -362,7 +365,7 @@ class WatchApp(ClassApp):
     def _refuse(self, name: str, reason: str) -> None:
         self.report(Failed(name, reason))
 
-    def _hold(self, trouble: Exception | str) -> None:
+    def _hold(self, trouble: Exception) -> None:
         """Say what holds the watch up: once, and again when it has lasted for long."""
         kind = f"{type(trouble)} {getattr(trouble, 'errno', '')}"
         now = time.monotonic()

@@ -498,7 +498,11 @@ def test_feedback_of_an_unreadable_secret_stops_nobody(watched: MiniCourse) -> N
 
 
 def test_two_watches_at_once_do_no_harm(watched: MiniCourse) -> None:
-    watches = [start(watched, RELEASE), start(watched, RELEASE)]
+    (watched.root / "output.txt").touch()
+    watches = [start(watched, RELEASE)]
+    wait_until(watched, watches[0], lambda: "watching" in watched.output())
+    watches.append(start(watched, RELEASE))
+    wait_until(watched, watches[1], lambda: "standing by" in watched.output())
     for second in range(8):
         hand_in(watched, f"ada{second % 4}", WRONG if second < 4 else GOOD, second)
         time.sleep(0.2)
