@@ -138,6 +138,8 @@ class Engine:
             attempt.alone = True
             self._submit(function, attempt, running, suspects)
         while not suspects and len(running) < 2 * self.workers:
+            if any(attempt.alone for attempt in running.values()):
+                return True
             task = next(fresh, _NOTHING)
             if task is None or task is _NOTHING:
                 return task is None

@@ -38,7 +38,7 @@ def work(task: str) -> str:
     note(path, f"begins {kind}")
     if kind == "dies" or (kind == "dies-once" and first):
         os.kill(os.getpid(), signal.SIGKILL)
-    if kind.startswith("slow"):
+    if path and not kind.startswith("dies"):
         time.sleep(0.2)
         note(path, f"ends {kind}")
     if kind == "fails":
@@ -108,8 +108,9 @@ def test_nothing_else_runs_while_a_suspect_is_tried_again(engine: Engine, notes:
     list(engine.run(work, [slow[0], f"fails {notes}", *slow[1:]]))
     lines = notes.read_text().splitlines()
     again = [place for place, line in enumerate(lines) if line == "begins fails"][1:]
+    assert [lines[place + 1] for place in again] == ["ends fails"] * 2, lines
     for place in again:
-        before = Counter(line.split()[0] for line in lines[:place] if "slow" in line)
+        before = Counter(line.split()[0] for line in lines[:place])
         assert before["begins"] == before["ends"], lines
 
 
@@ -117,7 +118,7 @@ def test_what_the_work_raises_is_told_after_three_attempts(engine: Engine, notes
     outcomes = list(engine.run(work, ["a", f"fails {notes}", "b"]))
     assert results(outcomes) == Counter("AB")
     assert [o.reason for o in outcomes if isinstance(o, Lost)] == ["LookupError: nothing there"]
-    assert notes.read_text() == "begins fails\n" * 3
+    assert notes.read_text() == "begins fails\nends fails\n" * 3
 
 
 def test_seconds_in_which_nothing_comes_back_are_told() -> None:
