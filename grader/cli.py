@@ -39,6 +39,9 @@ from grader.wall.sandbox import UNPROTECTED_WARNING
 
 UNGRADED, NOTHING_DONE, STOPPED, INTERRUPTED = 1, 2, 3, 130
 
+REMARKS = 50
+"""Submissions whose notes are listed at the end of a run; all of them are in the log."""
+
 SAID_AGAIN = 600.0
 """Seconds after which a watch says again what holds it up."""
 
@@ -234,6 +237,12 @@ class RunApp(ClassApp):
         self.console.print(report.summary())
         for failure in report.totals.failures:
             self.console.print(f"not graded: {escape(failure.student)}: {escape(failure.reason)}")
+        remarks = report.totals.remarks
+        for graded in remarks[:REMARKS]:
+            said = f"{graded.student}: {'; '.join(graded.notes)}"
+            self.console.print(f"to look at: {escape(said)}")
+        if len(remarks) > REMARKS:
+            self.console.print(f"to look at: {len(remarks) - REMARKS} more, in the log")
         return UNGRADED if report.totals.failures else 0
 
     def _nothing_to_grade(self, opened: Configured) -> int:

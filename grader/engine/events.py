@@ -19,7 +19,8 @@ class Recorded:
     """A submission was graded and its results are in the gradebook.
 
     seconds: wall time of examining it; cells: of each cell, by its id or position.
-    timed_out: the cells that ran into a limit. notes: what staff should see.
+    timed_out: the cells that ran into a limit. notes: what staff should see. printed: for staff
+    too, what was printed during graded cells.
     resumed: a killed run had examined it; only recording was left.
     """
 
@@ -29,6 +30,7 @@ class Recorded:
     cells: Mapping[str, float] = field(default_factory=dict)
     timed_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    printed: Mapping[str, str] = field(default_factory=dict)
     resumed: bool = False
 
 

@@ -264,6 +264,7 @@ class ClassRun:
                 examination.cells,
                 examination.timed_out,
                 examination.notes,
+                examination.printed,
             )
         )
 

@@ -41,6 +41,7 @@ class Totals:
         self.count: Counter[str] = Counter()
         self.scores: list[float] = []
         self.failures: list[Failed] = []
+        self.remarks: list[Recorded] = []
         self.expected = 0
         self.seconds = 0.0
         self._clock = clock
@@ -56,6 +57,8 @@ class Totals:
             case Recorded(score=score, timed_out=timed_out):
                 self.count.update(graded=1, phase=1, timeouts=bool(timed_out))
                 self.scores.append(score)
+                if event.notes:
+                    self.remarks.append(event)
             case Skipped():
                 self.count.update(skipped=1, phase=1)
             case Failed():

@@ -34,6 +34,9 @@ from grader.wall.sandbox import Limits
 TIMED_OUT = re.compile("did not finish within|for the whole submission are up")
 """How the wall's messages speak of limits on time."""
 
+PRINTED = 2000
+"""Characters kept of what is printed during a graded cell."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -79,7 +82,8 @@ class Examination:
     """What examining a submission gave: by notebook the executed notebook (JSON) and the marks.
 
     seconds: wall time in all. cells: of each cell, by "notebook/grade_id" or "notebook/number".
-    timed_out: the cells that were stopped. notes: for staff.
+    timed_out: the cells that were stopped. notes: for staff. printed: also for staff, what was
+    printed during graded cells, the beginning of it, by cell.
     """
 
     notebooks: dict[str, bytes] = field(default_factory=dict)
@@ -88,6 +92,7 @@ class Examination:
     cells: dict[str, float] = field(default_factory=dict)
     timed_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    printed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,7 @@ def examine(task: ExamineTask) -> Examination:
     cells: dict[str, float] = {}
     timed_out: list[str] = []
     notes: list[str] = []
+    printed: dict[str, str] = {}
     for master, submission, seed in task.parts:
         wall = _wall(master)
         examined = wall.examine(submission, seed)
@@ -120,8 +126,10 @@ def examine(task: ExamineTask) -> Examination:
         cells |= {f"{name}/{ids[i] or i}": round(s, 4) for i, s in examined.seconds.items()}
         timed_out += _timed_out(examined)
         notes += examined.notes
+        said = {f"{name}/{v.grade_id}": (v.printed + v.written).strip() for v in examined.verdicts}
+        printed |= {cell: text[:PRINTED] for cell, text in said.items() if text}
     seconds = time.perf_counter() - began
-    return Examination(notebooks, marks, seconds, cells, tuple(timed_out), tuple(notes))
+    return Examination(notebooks, marks, seconds, cells, tuple(timed_out), tuple(notes), printed)
 
 
 def make_pages(task: PagesTask) -> dict[str, bytes]:

@@ -12,8 +12,8 @@ number. So a reply can say "this is the layer you gave me" and list the new cont
 changed. A reply does not number its own objects: all it contains is a tree, which keeps its size
 honest.
 
-Known types only: None, bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict,
-arrays and scalars of NumPy's numeric types, tinytorch's `Tensor`, `Dense`, activations and
+Known types only: None, bool, int, float, complex, range, str, bytes, list, tuple, set, frozenset,
+dict, arrays and scalars of NumPy's numeric types, tinytorch's `Tensor`, `Dense`, activations and
 `Sequential`, and instances of the classes a student had to define, which stay where they are and
 cross as a number. A subclass crosses as its base type. Anything else arrives as an `Opaque` value.
 
@@ -44,6 +44,9 @@ MAX_KEYS = 5000  # in all dicts and sets of one message: more, all of one hash, 
 MAX_DEPTH = 60
 MAX_INT = 2**1000
 MAX_SIDE = 2**31  # of an array
+MAX_SIDES = 32
+MAX_HANDLE = 2**31
+_KEY_BYTES = 64  # of a text in a key that count as one key more
 
 _START = struct.Struct("<BI")
 _JSON_ENCODER = json.JSONEncoder(check_circular=False, separators=(",", ":"))
@@ -235,6 +238,11 @@ class Encoder:
     def _int(self, value: int) -> Any:
         return value if -MAX_INT < value < MAX_INT else _opaque(value)
 
+    def _range(self, value: range) -> Any:
+        bounds = value.start, value.stop, value.step
+        short = all(-MAX_SIDE < bound < MAX_SIDE for bound in bounds) and len(value) <= MAX_ITEMS
+        return ["R", *bounds] if short else _opaque(value)
+
     def _complex(self, value: complex) -> Any:
         return ["j", value.real, value.imag]
 
@@ -309,6 +317,7 @@ _AS_IT_IS = _PLAIN | {int}  # JSON's own integers have at most 4300 digits
 _FLOAT32 = np.dtype(np.float32)
 _WRITERS: dict[type, Callable[[Encoder, Any], Any]] = {
     int: Encoder._int,
+    range: Encoder._range,
     complex: Encoder._complex,
     bytes: Encoder._bytes,
     list: Encoder._list,
@@ -437,7 +446,7 @@ class Decoder:
         number, begin = len(self.nodes), self._next
         try:
             value = _READERS[outline[0]](self, *outline[1:])
-        except (KeyError, IndexError, TypeError) as error:
+        except (KeyError, IndexError, TypeError, OverflowError) as error:
             raise CodecError("an unknown tag, or parts that do not fit it") from error
         if len(self.nodes) > number and self.nodes[number] is value:
             self.places[number] = outline, begin, self._next
@@ -462,12 +471,22 @@ class Decoder:
     def _handle(self, name: str, number: int) -> object:
         if self._reference is None or type(name) is not str or type(number) is not int:
             raise CodecError("a handle where none can be")
+        if not 0 <= number < MAX_HANDLE:  # beyond, all of them can have one hash
+            raise CodecError("a handle where none can be")
         return self._reference(Handle(name, number))
 
     def _opaque(self, kind: str) -> Opaque:
         if type(kind) is not str:
             raise CodecError("a type without a name")
         return Opaque(kind[:100])
+
+    def _range(self, start: int, stop: int, step: int) -> range:
+        if not step or not all(-MAX_SIDE < bound < MAX_SIDE for bound in (start, stop, step)):
+            raise CodecError("a range that cannot be one")
+        items = range(start, stop, step)
+        if len(items) > MAX_ITEMS:
+            raise CodecError("a range beyond the bounds")
+        return items
 
     def _complex(self, real: float, imaginary: float) -> complex:
         return complex(real, imaginary)
@@ -502,7 +521,7 @@ class Decoder:
         return tuple(self._many(parts))
 
     def _keyed(self, keys: list[Any]) -> list[Any]:
-        self._keys += len(keys)
+        self._keys += sum(map(_weight, keys))
         if self._keys > MAX_KEYS:
             raise CodecError("too many keys in one message")
         return keys
@@ -524,11 +543,16 @@ class Decoder:
         return items
 
     def _array(self, code: int, writeable: bool, *shape: int) -> Any:
-        dtype, count = _dtype(code), 1
+        dtype, count, room = _dtype(code), 1, 1
+        if len(shape) > MAX_SIDES:
+            raise CodecError("an array with an impossible shape")
         for side in shape:
             if type(side) is not int or not 0 <= side < MAX_SIDE:
                 raise CodecError("an array with an impossible shape")
             count *= side
+            room *= side or 1
+        if not count and room > MAX_ITEMS:  # no bytes, and yet so many rows
+            raise CodecError("an array with an impossible shape")
         start = self._span(count * dtype.itemsize)
         try:
             data = np.frombuffer(self._data, dtype if code else np.uint8, count, start)
@@ -597,6 +621,13 @@ def _dtype(code: int) -> np.dtype[Any]:
     return _DTYPES[code]
 
 
+def _weight(key: Any) -> int:
+    """How much a key counts: keys of one hash are compared with each other, to their ends."""
+    if type(key) in {tuple, frozenset}:
+        return 1 + sum(map(_weight, key))
+    return 1 + len(key) // _KEY_BYTES if type(key) in {str, bytes} else 1
+
+
 def _tensor(array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
     tensor = result(array)
     tensor.requires_grad = requires_grad
@@ -604,6 +635,7 @@ def _tensor(array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
 
 
 _READERS: dict[str, Callable[..., Any]] = {
+    "R": Decoder._range,
     "j": Decoder._complex,
     "b": Decoder._bytes,
     "l": Decoder._list,

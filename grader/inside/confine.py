@@ -140,8 +140,9 @@ def confine(limits: Confinement, mapped: int) -> None:
         _libc.mount(b"none", b"/proc", b"tmpfs", _MS_RDONLY, b"size=0"), "an empty folder at /proc"
     )
     os.chdir(SCRATCH)
+    # the warm process stops the submission when all its processes together have used that much
     for kind, value in (
-        (resource.RLIMIT_CPU, limits.cpu_seconds),
+        (resource.RLIMIT_CPU, limits.cpu_seconds + 1),
         (resource.RLIMIT_AS, mapped + limits.memory),
         (resource.RLIMIT_NPROC, limits.processes),
         (resource.RLIMIT_NOFILE, limits.open_files),

@@ -23,6 +23,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
+_NO_PICTURE = "[a picture was left out: those of one cell are too large together]\n"
 _CUT = "\n[the rest of the output was cut off]\n"
 
 
@@ -61,9 +62,12 @@ class Outputs:
         picture = bundle.get("image/png")
         if isinstance(picture, str):
             picture = base64.b64decode(picture)
-        if isinstance(picture, bytes) and len(picture) <= self._picture_left:
-            self._picture_left -= len(picture)
-            data["image/png"] = base64.b64encode(picture).decode()
+        if isinstance(picture, bytes):
+            if len(picture) <= self._picture_left:
+                self._picture_left -= len(picture)
+                data["image/png"] = base64.b64encode(picture).decode()
+            else:
+                self.stream("stderr", _NO_PICTURE)
         if data:
             self._items.append({"output_type": kind, "data": data})
 

@@ -36,6 +36,7 @@ from tinytorch.core.networks import create_mlp
 
 _WATCH_SECONDS = 0.1
 _WARM_UP_ROUNDS = 25
+_TICKS = os.sysconf("SC_CLK_TCK")
 _LENGTH = struct.Struct("<I")
 _PIECE = 2**13  # bytes; nearly every request is one piece
 
@@ -70,7 +71,7 @@ class WarmProcess:
         poll.register(self._control, select.POLLIN)
         while True:
             if not poll.poll(_WATCH_SECONDS * 1000 if self._child else None):
-                self._watch_memory()
+                self._watch()
                 continue
             message, descriptors, _, _ = socket.recv_fds(self._control, 2**24, 1)
             if not message:
@@ -146,8 +147,8 @@ class WarmProcess:
             "killed_for": self._killed_for,
         }
 
-    def _watch_memory(self) -> None:
-        """Kill a submission whose processes together use more than the limit."""
+    def _watch(self) -> None:
+        """Kill a submission whose processes together use more than a limit."""
         if not self._protected:
             return
         spared = {1, os.getpid()}
@@ -155,11 +156,24 @@ class WarmProcess:
             pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in spared
         ]
         most = self._limits.memory + self._own_memory
-        if self._killed_for is None and all(
-            sum(map(measure, pids)) > most for measure in (_resident, _proportional)
-        ):
+        if self._killed_for is not None:
+            return
+        if sum(map(_processor_seconds, pids)) >= self._limits.cpu_seconds:
+            self._killed_for = "cpu"
+        elif all(sum(map(measure, pids)) > most for measure in (_resident, _proportional)):
             self._killed_for = "memory"
+        if self._killed_for is not None:
             os.kill(self._child, signal.SIGKILL)
+
+
+def _processor_seconds(pid: int) -> float:
+    """Processor time of a process and of its children that have ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            ticks = map(int, stat.read().rpartition(")")[2].split()[11:15])
+    except OSError:  # it has just ended
+        return 0.0
+    return sum(ticks) / _TICKS
 
 
 def _resident(pid: int) -> int:

@@ -208,6 +208,7 @@ class WalledAutograde(Autograde):
     def convert_notebooks(self) -> None:
         """Grade one submission after the other; what could not be graded is listed at the end."""
         failed: list[str] = []
+        self._remarks: list[str] = []
         excluded = self.coursedir.student_id_exclude.split(",")
         for student, folder in self._students.items():
             if student in excluded:
@@ -222,6 +223,8 @@ class WalledAutograde(Autograde):
             except Exception as error:  # noqa: BLE001 - one submission never stops the others
                 failed.append(f"{student}: {type(error).__name__}: {error}")
                 self.log.error(traceback.format_exc())
+        if self._remarks:
+            self.log.warning("To look at:\n  %s", "\n  ".join(self._remarks))
         if failed:
             count = f"{len(failed)} of {len(self.assignments)} submissions could not be graded"
             self._stop("\n  ".join([f"{count}:", *failed]))
@@ -253,7 +256,7 @@ class WalledAutograde(Autograde):
         for name, submission in taken.submissions.items():
             examined = self._walls[name].examine(submission, seed)
             for note in examined.notes:
-                self.log.info("%s: %s", student, note)
+                self._remarks.append(f"{student}: {note}")
             for verdict in examined.verdicts:
                 said = (verdict.printed + verdict.written).strip()
                 if said:

@@ -256,7 +256,9 @@ class _Matcher:
                 cells.append(self._own(cell))
             else:
                 seen.add(master.grade_id)
-                cells.append(self._known(cell, master))
+                known = self._known(cell, master)
+                own = [self._own(cell)] if self._was_changed(cell, master) else []
+                cells += [*own, known] if master.kind == "check" else [known, *own]
         return self._with_missing(cells), self._notes
 
     def _own(self, cell: dict[str, Any]) -> Cell:
@@ -274,11 +276,20 @@ class _Matcher:
             source, trusted = cell["source"], False
         else:
             source, trusted = master.visible if master.kind == "check" else master.source, True
-            known = {master.visible.strip(), master.source.strip()}
-            if cell["source"].strip() not in known and master.kind != "task":
-                self._note(f"{master.grade_id} was changed; the course's own text counts")
         pictures = tuple(self._pictures(cell["outputs"])) if master.kind == "experiment" else ()
         return Cell(master.kind, source, master.grade_id, pictures, trusted, master.cell_type)
+
+    def _was_changed(self, cell: dict[str, Any], master: MasterCell) -> bool:
+        """Whether a read-only cell was: then what is in it is the student's own too.
+
+        A solution may have been written into a check, an import into a given cell, an answer into
+        a question.
+        """
+        known = {master.visible.strip(), master.source.strip()}
+        if master.kind in {"solution", "answer", "experiment"} or cell["source"].strip() in known:
+            return False
+        self._note(f"{master.grade_id} was changed; the course's own text counts")
+        return bool(cell["source"].strip())
 
     def _with_missing(self, cells: list[Cell]) -> list[Cell]:
         """Put missing checks and tasks after the cell that precedes them in the master.

@@ -107,14 +107,18 @@ class Channel:
         """Make sure that there is a process, in the state that the cells so far led to."""
         if self._stream is not None:
             return
-        self._stream = _Stream(self._sandbox.fork())
+        self._stream = _Stream(self._sandbox.fork(self.cpu_seconds))
         for source in list(self._cells):
+            if (
+                self.seconds_left() <= 0
+            ):  # what comes is told that; each cell would cost a grace more
+                return
             try:
                 self.request(codec.Encoder().message("cell", source), self._limits.cell_seconds)
             except CallFailed:  # it ran before, and does not now
                 self._cells.remove(source)
                 if self._stream is None:
-                    self._stream = _Stream(self._sandbox.fork())
+                    self._stream = _Stream(self._sandbox.fork(self.cpu_seconds))
 
     def request(self, message: bytes, seconds: float, since: float | None = None) -> bytes:
         """Send a request and wait for its answer, for so many seconds since the given time.
@@ -163,7 +167,7 @@ class Channel:
         limits = self._limits
         if ending.killed_for == "memory":
             return f"it needed more than {limits.memory_mb} MB of memory"
-        if ending.cpu_seconds >= limits.cpu_seconds:
+        if ending.killed_for == "cpu" or self.cpu_seconds >= limits.cpu_seconds:
             return f"it used more than {limits.cpu_seconds} s of processor time"
         if ending.status == -signal.SIGKILL:
             return "its process was stopped"

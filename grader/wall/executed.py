@@ -114,16 +114,24 @@ def _output(output: object) -> Node | None:
     return None
 
 
+def _encodable(text: str) -> str:
+    """The text, with `?` for surrogates, which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _stream(name: str, text: str) -> Node:
-    return {"output_type": "stream", "name": name, "text": text}
+    return {"output_type": "stream", "name": name, "text": _encodable(text)}
 
 
 def _error(ename: str, evalue: str, traceback: list[str]) -> Node:
-    return {"output_type": "error", "ename": ename, "evalue": evalue, "traceback": traceback}
+    lines = [_encodable(line) for line in traceback]
+    name, value = _encodable(ename), _encodable(evalue)
+    return {"output_type": "error", "ename": name, "evalue": value, "traceback": lines}
 
 
 def _display(picture: str | None, text: str | None = None, kind: str = "display_data") -> Node:
-    pairs = (("text/plain", text), ("image/png", picture))
+    shown = None if text is None else _encodable(text)
+    pairs = (("text/plain", shown), ("image/png", picture))
     data = {mime: content for mime, content in pairs if content is not None}
     count = {"execution_count": None} if kind == "execute_result" else {}
     return {"output_type": kind, "data": data, "metadata": {}, **count}

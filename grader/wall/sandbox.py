@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import importlib
 import json
+import math
 import os
 import shutil
 import socket
@@ -39,7 +40,16 @@ _ALLOWED = (
     "export.py",
     "storage.py",
 )
-_SYSTEM = ("/usr/bin", "/usr/lib", "/usr/lib64", "/bin", "/lib", "/lib64", "/etc/ld.so.cache")
+_SYSTEM = (
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib64",
+    "/bin",
+    "/lib",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/etc/fonts",
+)
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/scratch",
@@ -88,7 +98,7 @@ class Limits:
     grace_seconds: float = 1.0
     """wall time from the interrupt to the kill"""
     cpu_seconds: int = 240
-    """processor time of the submission's process"""
+    """processor time of the submission's processes together"""
     memory_mb: int = 1024
     """memory of the submission's processes together, beyond what the warm process had"""
     processes: int = 32
@@ -176,11 +186,16 @@ class Sandbox:
             raise WallError(f"a given cell of the assignment fails behind the wall: {failed}")
         self._ready = True
 
-    def fork(self) -> socket.socket:
-        """Start a process for a submission; returns the socket it answers on."""
+    def fork(self, used_seconds: float = 0.0) -> socket.socket:
+        """Start a process for a submission; returns the socket it answers on.
+
+        used_seconds: processor time that the submission has used in processes before this one.
+        """
+        left = max(1, math.ceil(self.limits.cpu_seconds - used_seconds))
         ours, theirs = socket.socketpair()
         with theirs:
-            self._order("start", theirs.fileno(), limits=self.limits.confinement())
+            limits = {**self.limits.confinement(), "cpu_seconds": left}
+            self._order("start", theirs.fileno(), limits=limits)
         return ours
 
     def interrupt(self) -> None:

@@ -111,7 +111,7 @@ class Calls:
             self._fail(type(failure)(f"{name}: {failure}"))
         except (codec.TooLargeError, codec.UnreadableError) as error:
             self._fail(CallFailed(f"{name}: {error}"))
-        except (codec.CodecError, ValueError, TypeError, IndexError):
+        except (codec.CodecError, ValueError, TypeError, IndexError, OverflowError, RecursionError):
             self._fail(CallFailed(f"{name}: its answer could not be read"))
         self.printed += printed[: max(0, _PRINTED - len(self.printed))]
         return outcomes

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 from mini_course import (
     ASSIGNMENT,
@@ -409,6 +410,24 @@ def test_the_unreadable_are_listed_and_stop_nobody(course: MiniCourse) -> None:
     timed_out = {event["student"]: event["timed_out"] for event in course.events("recorded")}
     assert timed_out["fay"] == ["test_total"]
     assert timed_out["ada"] == []
+
+
+def test_honest_mistakes_and_what_was_printed_are_told_to_staff(course: MiniCourse) -> None:
+    """At the end of the run and in the log; nothing of it in what a student gets."""
+    talking = {"double": "def double(x):\n    print('thinking of', x)\n    return 2 * x"}
+    course.submit("ada", GOOD | talking)
+    path = course.submitted("bob") / "mini.ipynb"
+    notebook = nbformat.reads(course.notebook(GOOD), as_version=4)
+    notebook.cells.append(next(c for c in notebook.cells if "assert double(2)" in c.source))
+    nbformat.write(notebook, path)
+    code, output = course.run("run", ASSIGNMENT, "--workers=1")
+    assert code == 0
+    assert "to look at: bob: test_double is there more than once" in " ".join(output.split())
+    told = {event["student"]: event for event in course.events("recorded")}
+    assert told["ada"]["printed"]["mini/test_double-hidden"] == "thinking of 21"
+    assert told["ada"]["notes"] == []
+    assert told["bob"]["printed"] == {}
+    assert not any(b"thinking of 21" in content for content in course.files().values())
 
 
 def test_twenty_times_killed_the_class_is_complete_and_the_same(

@@ -24,7 +24,7 @@ from tinytorch.core.tensor import Tensor
 
 CASES = int(os.environ.get("CODEC_FUZZ_CASES", "200"))
 ALLOWED = {
-    *(type(None), bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict),
+    *(type(None), bool, int, float, complex, range, str, bytes, list, tuple, set, frozenset, dict),
     *(np.ndarray, Tensor, Dense, Sequential, ReLU, Sigmoid, Softmax, Tanh, codec.Opaque),
     *(np.dtype(c).type for c in "?bhilBHILefdFD"),
 }
@@ -42,7 +42,13 @@ arrays = hnp.arrays(dtypes, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0,
 layers = st.builds(
     Dense, st.integers(1, 4), st.integers(1, 4), st.booleans(), rng=st.integers(0, 9)
 )
-leaves = scalars | arrays | arrays.map(lambda a: a.ravel()[0] if a.size else None) | layers
+leaves = (
+    scalars
+    | st.builds(range, st.integers(-9, 9), st.integers(-9, 9))
+    | arrays
+    | arrays.map(lambda a: a.ravel()[0] if a.size else None)
+    | layers
+)
 values = st.recursive(
     leaves,
     lambda inner: (
@@ -143,7 +149,15 @@ def test_a_layer_of_a_subclass_arrives_as_dense() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [object(), len, (x for x in ()), 2**5000, np.array([object()]), np.array(["text"]), range(3)],
+    [
+        object(),
+        len,
+        (x for x in ()),
+        2**5000,
+        np.array([object()]),
+        np.array(["text"]),
+        range(10**7),
+    ],
 )
 def test_what_has_no_encoding_arrives_opaque(value: object) -> None:
     arrived = cross({"fine": 1, "other": value})
@@ -309,7 +323,7 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=2), inner),
 )
-tags = st.sampled_from("jblDtSZanXYAQhrO")
+tags = st.sampled_from("RjblDtSZanXYAQhrO")
 outlines = st.recursive(
     json_values,
     lambda inner: st.builds(
@@ -344,6 +358,9 @@ def test_forged_outlines_never_do_harm(outline: object, raw: bytes) -> None:
         [["n", 1, 300]],
         [["n", 12, "text"]],
         [["j", "a", "b"]],
+        [["R", 0, 9, 0]],
+        [["R", 0, 10**9, 1]],
+        [["R", 0, "a", 1]],
         [["b", 10]],
         [["b", -1]],
         [["l", ["a", 8, True, 1], ["a", 8, True, 1]]],

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from wall_course import ANSWERS, STUBS, TOKEN, TOTAL, answers, assignment, notebook, submission
+from wall_course import ANSWERS, TOKEN, TOTAL, answers, assignment, notebook, submission
 
 from grader.wall.examine import ExaminationLost, Examined, Wall
 from grader.wall.sandbox import Limits, WallError
@@ -101,17 +101,6 @@ def test_an_endless_loop_costs_the_checks_that_call_it(wall: Wall, loop: str) ->
     assert messages(examined)["test_sparsity"] == "sparsity: it did not finish within 2 s"
 
 
-def test_after_two_timeouts_a_function_is_not_called_again(wall: Wall) -> None:
-    loop = "def prune(layer, ratio=0.5):\n    while True:\n        pass"
-    given = answers(prune=loop, sparsity=f"{loop}\ndef sparsity(layer):\n    prune(layer)")
-    examined = examine(wall, given | {"Scale": STUBS["Scale"]})
-    assert {v.grade_id: v.seconds > 1.9 for v in examined.verdicts if v.grade_id in PRUNE} == {
-        "test_prune": True,
-        "test_prune-refuses": True,
-    }
-    assert sum(verdict.seconds for verdict in examined.verdicts) < 12
-
-
 def test_an_endless_cell_is_stopped_and_the_rest_is_graded(wall: Wall) -> None:
     examined = examine(wall, None, "print('before')\nwhile True:\n    pass")
     assert examined.points == TOTAL
@@ -149,6 +138,35 @@ def test_memory_of_all_processes_together_is_limited(wall: Wall) -> None:
     examined = examine(wall, answers(sparsity=f"def sparsity(layer):\n    {body}"))
     assert lost(examined) == SPARSITY
     assert "needed more than 300 MB" in messages(examined)["test_sparsity"]
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        "while True: pass",
+        "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        while True: pass\n"
+        "time.sleep(20)",
+    ],
+    ids=["one process", "its children"],
+)
+def test_processor_time_is_limited(busy: str) -> None:
+    limits = Limits(cell_seconds=20, check_seconds=5, cpu_seconds=2)
+    with Wall(assignment(), limits) as wall:
+        examined = examine(wall, None, busy)
+    assert examined.points == TOTAL
+    stopped = examined.notebook.cells[4].outputs[-1]
+    assert stopped.evalue == "it used more than 2 s of processor time"
+
+
+def test_processor_time_counts_over_all_processes_of_a_submission() -> None:
+    """A process that is made anew has what is left, not all of it."""
+    spend = (
+        "import os, time\nend = time.process_time() + 1.4\nwhile time.process_time() < end: pass"
+    )
+    limits = Limits(cell_seconds=20, check_seconds=5, cpu_seconds=2)
+    with Wall(assignment(), limits) as wall:
+        examined = examine(wall, None, f"{spend}\nos._exit(0)", spend)
+    assert "2 s of processor time" in examined.notebook.cells[5].outputs[-1].evalue
 
 
 def test_a_fork_bomb_harms_nobody(wall: Wall) -> None:
@@ -233,6 +251,14 @@ def test_pictures_of_own_cells_are_shown(wall: Wall) -> None:
     outputs = examine(wall, None, drawing).notebook.cells[4].outputs
     assert outputs[0].data["text/plain"] == "'done'"
     assert outputs[1].data["image/png"].startswith("iVBOR")
+
+
+def test_a_picture_that_is_too_large_is_left_out_and_told() -> None:
+    drawing = "import matplotlib.pyplot as plt\nplt.imshow(np.random.rand(300, 300))\nplt.show()"
+    with Wall(assignment(), Limits(picture_kb=8)) as wall:
+        outputs = examine(wall, None, drawing).notebook.cells[4].outputs
+    assert not any("image/png" in output.get("data", {}) for output in outputs)
+    assert "[a picture was left out" in "".join(output.get("text", "") for output in outputs)
 
 
 def test_nothing_hidden_is_shown(wall: Wall) -> None:

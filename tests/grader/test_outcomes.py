@@ -69,12 +69,13 @@ ALIKE = {
 }
 
 
-def with_check(body: str) -> Assignment:
+def with_checks(bodies: dict[str, str]) -> Assignment:
     node = master()
-    others = [cell_of(node, name) for name in CHECKS if name != "test_scale"]
+    others = [cell_of(node, name) for name in CHECKS if name not in bodies]
     node.cells = [cell for cell in node.cells if cell not in others]
     cell_of(node, "tools-checks").source = TOOLS + OUTCOMES
-    cell_of(node, "test_scale").source = check_source("test_scale", body.strip())
+    for name, body in bodies.items():
+        cell_of(node, name).source = check_source(name, body.strip())
     with TemporaryDirectory() as folder:
         path = Path(folder) / "source" / "small" / "small.ipynb"
         path.parent.mkdir(parents=True)
@@ -91,15 +92,22 @@ def walls() -> Iterator[list[Wall]]:
         wall.close()
 
 
-def verdict(walls: list[Wall], body: str, answers: dict[str, str] | None = None) -> Verdict:
-    """What the graded cell with this body says of the answers, through the wall."""
+def verdicts(
+    walls: list[Wall], bodies: dict[str, str], answers: dict[str, str] | None = None
+) -> tuple[Verdict, ...]:
+    """What the graded cells with these bodies say of the answers, through the wall."""
     for wall in walls:
         wall.close()
-    walls[:] = [Wall(with_check(body), LIMITS, hidden=(Path(__file__).parents[2],))]
+    walls[:] = [Wall(with_checks(bodies), LIMITS, hidden=(Path(__file__).parents[2],))]
     with TemporaryDirectory() as folder:
         (Path(folder) / "small.ipynb").write_text(json.dumps(notebook(answers)))
         submission = read_submission(Path(folder), walls[0].assignment)
-    [found] = walls[0].examine(submission).verdicts
+    return walls[0].examine(submission).verdicts
+
+
+def verdict(walls: list[Wall], body: str, answers: dict[str, str] | None = None) -> Verdict:
+    """The same of one graded cell."""
+    [found] = verdicts(walls, {"test_scale": body}, answers)
     return found
 
 
@@ -149,3 +157,13 @@ def test_what_no_notebook_survives_costs_the_check(
 def test_a_missing_function_is_named(walls: list[Wall]) -> None:
     body = "outcomes(sparsity, [(Dense(1, 1, rng=0),)])"
     assert verdict(walls, body, ANSWERS | {"sparsity": "pass"}).message == "sparsity is missing"
+
+
+def test_after_two_timeouts_a_function_is_not_called_a_third_time(walls: list[Wall]) -> None:
+    loop = "def sparsity(layer):\n    while True: pass"
+    bodies = dict.fromkeys(
+        ("test_sparsity", "test_prune", "test_scale"), "sparsity(Dense(1, 1, rng=0))"
+    )
+    said = [v.message for v in verdicts(walls, bodies, ANSWERS | {"sparsity": loop})]
+    assert said[:2] == ["sparsity: it did not finish within 1 s"] * 2
+    assert said[2] == "sparsity was not called again after it failed to return twice"

@@ -237,6 +237,27 @@ def test_checks_come_last_where_the_solutions_lost_their_ids_too() -> None:
     assert "prune was missing" in read.notes
 
 
+@pytest.mark.parametrize(
+    ("grade_id", "kinds"),
+    [
+        ("test_prune", ["added", "check"]),
+        ("imports", ["given", "added"]),
+        ("why", ["task", "text"]),
+    ],
+)
+def test_what_was_written_into_a_read_only_cell_is_the_students_own(
+    grade_id: str, kinds: list[str]
+) -> None:
+    node = notebook()
+    cell_of(node, grade_id).source += "\n\nimport time"
+    read = submission(node)
+    near = [i for i, cell in enumerate(read.cells) if cell.source.endswith("import time")]
+    here = [i for i, cell in enumerate(read.cells) if cell.grade_id == grade_id]
+    assert [read.cells[i].kind for i in sorted(near + here)] == kinds
+    assert abs(near[0] - here[0]) == 1
+    assert f"{grade_id} was changed; the course's own text counts" in read.notes
+
+
 def test_moved_cells_stay_where_they_were_moved() -> None:
     node = notebook()
     node.cells = node.cells[::-1]

@@ -39,6 +39,8 @@ STUDENTS = {  # their names are what student ids may be
     "notebook_is_folder": "directory",
     "truncated": "half",
     "deep_json": "deep",
+    "printed_surrogates": "surrogates",
+    "forged_huge_complex": "huge complex",
 }
 NEIGHBOURS = ("0 first", "m middle", "zz last")
 

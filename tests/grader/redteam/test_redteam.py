@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+import nbformat
 import pytest
 from redteam import course
 from redteam.scene import ATTACKS, Scene, expected, load, names, scene
@@ -130,6 +131,7 @@ def _assert_held(attack: ModuleType, examined: Examined, world: World) -> None:
     earned = {verdict.grade_id: verdict.points for verdict in examined.verdicts}
     assert earned == expected(attack), [verdict.message for verdict in examined.verdicts]
     executed = json.dumps(examined.notebook)
+    assert nbformat.writes(examined.notebook).encode()
     assert len(executed) < MOST_BYTES
     sheet = Sheet(examined.points, course.FULL, 0.0)
     sheet.scores.update({name: (earned[name], course.POINTS[name]) for name in earned})
