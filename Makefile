@@ -9,11 +9,12 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-.PHONY: help demo test lint release notebook twin export wheel bench bench-class bench-redteam chart
+.PHONY: help demo test soak lint release notebook twin export wheel bench bench-class bench-redteam chart
 
 help:
 	@echo 'make demo       grade a made-up class of twelve and show the result'
 	@echo 'make test       check everything: style, types, library, module, course'
+	@echo 'make soak       100,000 forged messages for the decoder (a quarter of an hour)'
 	@echo 'make release    make release/ from source/, and tell the gradebook'
 	@echo 'make notebook   the master notebook from its text twin;  make twin   the other way round'
 	@echo 'make export     a solved notebook (NOTEBOOK=...) to tinytorch/core/compression.py'
@@ -55,6 +56,9 @@ bench: .venv/.test
 
 bench-class: .venv/.test
 	$(BIN)/python -m benchmarks.class_speed
+
+soak: .venv/.test
+	CODEC_FUZZ_CASES=34000 $(BIN)/python -m pytest tests/grader/test_codec.py -k harm
 
 bench-redteam: .venv/.test
 	$(BIN)/python -m benchmarks.redteam

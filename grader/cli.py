@@ -39,8 +39,8 @@ from grader.wall.sandbox import UNPROTECTED_WARNING
 
 UNGRADED, NOTHING_DONE, STOPPED, INTERRUPTED = 1, 2, 3, 130
 
-REMARKS = 50
-"""Submissions whose notes are listed at the end of a run; all of them are in the log."""
+REMARKS, NOTES = 50, 5
+"""Submissions, and notes on each, that are listed at the end of a run; the log has them all."""
 
 SAID_AGAIN = 600.0
 """Seconds after which a watch says again what holds it up."""
@@ -239,7 +239,9 @@ class RunApp(ClassApp):
             self.console.print(f"not graded: {escape(failure.student)}: {escape(failure.reason)}")
         remarks = report.totals.remarks
         for graded in remarks[:REMARKS]:
-            said = f"{graded.student}: {'; '.join(graded.notes)}"
+            said = f"{graded.student}: {'; '.join(graded.notes[:NOTES])}"
+            if len(graded.notes) > NOTES:
+                said += f"; and {len(graded.notes) - NOTES} more, in the log"
             self.console.print(f"to look at: {escape(said)}")
         if len(remarks) > REMARKS:
             self.console.print(f"to look at: {len(remarks) - REMARKS} more, in the log")

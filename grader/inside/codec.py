@@ -53,6 +53,10 @@ _JSON_ENCODER = json.JSONEncoder(check_circular=False, separators=(",", ":"))
 _JSON_DECODER = json.JSONDecoder()
 _DTYPES = [np.dtype(np.bool_), *map(np.dtype, ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"))]
 _DTYPES += map(np.dtype, ("f2", "f4", "f8", "c8", "c16"))
+_LONG: dict[Any, np.dtype[Any]] = {
+    np.dtype(np.longdouble): np.dtype("f8"),
+    np.dtype(np.clongdouble): np.dtype("c16"),
+}
 _DTYPE_CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
 _ACTIVATIONS: tuple[type, ...] = (ReLU, Sigmoid, Tanh, Softmax)
 
@@ -262,14 +266,27 @@ class Encoder:
         return self._sequence("Z", frozenset.__iter__(value))
 
     def _dict(self, value: dict[object, object]) -> Any:
-        return self._sequence("D", chain.from_iterable(dict.items(value)))
+        return self._sequence("D", chain.from_iterable(dict.items(value)), self._entry)
 
-    def _sequence(self, tag: str, items: Iterable[object]) -> Any:
+    def _entry(self, value: object) -> Any:
+        """A dict's entry: one that is too large for a message costs only who looks at it."""
+        state, items = (len(self._raw), len(self.nodes), self._depth), self._items
+        try:
+            return self.outline(value)
+        except TooLargeError:
+            self._take_back(*state)
+            self._items = items
+            return _opaque(value)
+
+    def _sequence(
+        self, tag: str, items: Iterable[object], write: Callable[[object], Any] | None = None
+    ) -> Any:
+        write = write or self.outline
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise TooLargeError("the value is nested too deeply to be checked")
         outline: list[Any] = [tag]
-        outline += [item if type(item) in _PLAIN else self.outline(item) for item in items]
+        outline += [item if type(item) in _PLAIN else write(item) for item in items]
         self._depth -= 1
         self._items += len(outline)
         if self._items > MAX_ITEMS:
@@ -277,6 +294,8 @@ class Encoder:
         return outline
 
     def _array(self, value: np.ndarray[Any, Any]) -> Any:
+        if value.dtype in _LONG:
+            value = value.astype(_LONG[value.dtype])
         code = _DTYPE_CODES.get(value.dtype)
         if code is None:  # another byte order, the same values; of other kinds there are no codes
             code = _DTYPE_CODES[value.dtype.newbyteorder("=")]
@@ -291,6 +310,9 @@ class Encoder:
         self._raw.append(data)
         self._size += len(data)
         return len(data)
+
+    def _long_scalar(self, value: np.generic) -> Any:
+        return self._scalar(_LONG[value.dtype].type(value))
 
     def _scalar(self, value: np.generic) -> Any:
         plain = value.item()
@@ -331,6 +353,7 @@ _WRITERS: dict[type, Callable[[Encoder, Any], Any]] = {
     Sequential: Encoder._sequential,
     **dict.fromkeys(_ACTIVATIONS, Encoder._activation),
     **{dtype.type: Encoder._scalar for dtype in _DTYPES},
+    **{dtype.type: Encoder._long_scalar for dtype in _LONG},
 }
 _NODE_TYPES = frozenset({list, set, dict, np.ndarray, Tensor, Dense, Sequential, *_ACTIVATIONS})
 _CONTAINERS = frozenset({list, set, dict})

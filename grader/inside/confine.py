@@ -11,6 +11,7 @@ This file is bound into the sandbox. Constants are from the kernel's headers.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import resource
@@ -100,6 +101,20 @@ class Confinement:
     open_files: int
     file_size: int
     scratch: int
+
+
+def limit_behind(error: BaseException, limits: Confinement) -> str:
+    """The limit that an error comes from, in words; empty where it comes from none."""
+    if isinstance(error, MemoryError):
+        return f" (at most {limits.memory // 2**20} MB of memory)"
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EAGAIN or "start new thread" in str(error)[:40]:
+        return f" (at most {limits.processes} processes and threads)"
+    return {
+        errno.EMFILE: f" (at most {limits.open_files} open files)",
+        errno.EFBIG: f" (at most {limits.file_size // 2**20} MB a file)",
+        errno.ENOSPC: f" (at most {limits.scratch // 2**20} MB of files)",
+    }.get(number or 0, "")
 
 
 def own_pid_namespace() -> int:

@@ -12,7 +12,9 @@ import builtins
 import io
 import linecache
 import os
+import site
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, cast
 
@@ -153,6 +155,8 @@ class NotebookShell(InteractiveShell):
     """IPython's shell as a kernel has it, without the kernel."""
 
     outputs: Outputs
+    limit_behind = staticmethod(lambda error: "")
+    """The limit that an exception comes from, to be told with it."""
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Results)
     compiler_class = Type(_Compiler)
@@ -180,7 +184,8 @@ class NotebookShell(InteractiveShell):
     def _showtraceback(
         self, etype: type[BaseException], evalue: BaseException, stb: list[str]
     ) -> None:
-        self.outputs.error(etype.__name__, _text(evalue), list(stb))
+        behind = _text(evalue, self.limit_behind)
+        self.outputs.error(etype.__name__, _text(evalue) + behind, [*stb, *filter(None, [behind])])
 
 
 def make_shell(outputs: Outputs) -> NotebookShell:
@@ -194,6 +199,7 @@ def make_shell(outputs: Outputs) -> NotebookShell:
     _Publisher.outputs = _Results.outputs = NotebookShell.outputs = outputs
     shell: NotebookShell = NotebookShell.instance(config=config)
     shell.user_ns["__name__"] = "__main__"
+    site.sethelper()  # the builtin `help`, which a Python without `site` does not have
     return shell
 
 
@@ -237,9 +243,9 @@ def _no_input(prompt: object = "", /) -> str:
     return ""
 
 
-def _text(error: BaseException) -> str:
+def _text(error: BaseException, read: Callable[[BaseException], str] = str) -> str:
     try:
-        return str(error)
+        return read(error)
     except Exception as other:  # noqa: BLE001 - a student's __str__ may raise anything
         return f"(its text cannot be read: {type(other).__name__})"
 

@@ -123,6 +123,8 @@ class WarmProcess:
                 confine.confine(self._limits, mapped)
             else:
                 os.chdir(self._scratch)
+            sys.path.insert(0, "")  # as in a kernel: what a cell writes can be imported
+            self._shell.limit_behind = lambda error: confine.limit_behind(error, self._limits)
             os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = os.getcwd()
             _serve_submission(channel, self._shell, self._outputs, self._settings)
         finally:
@@ -283,7 +285,7 @@ class Submission:
             try:
                 value = (getattr(function, method) if method else function)(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
-                results.append(_described(error))
+                results.append(self._described(error))
                 if not isinstance(error, Exception):
                     break
             else:
@@ -299,7 +301,7 @@ class Submission:
                 return [("value", None)]
             value = getattr(holder, name)
         except BaseException as error:  # noqa: BLE001 - a property runs the student's code
-            return [_described(error)]
+            return [self._described(error)]
         return [("method",)] if callable(value) else [("value", value)]
 
     def _reply(
@@ -321,6 +323,17 @@ class Submission:
         """A new instance's place among those that stay here."""
         kind, *details = result
         return (kind, codec.Handle("", self._keep(details[0]))) if kind == "value" else result
+
+    def _described(self, error: BaseException) -> Outcome:
+        """An exception as text: builtin classes, type, first line, the line it is from."""
+        bases = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"]
+        try:
+            text = (str(error).splitlines() or [""])[0][:200]
+            text += self._cells.shell.limit_behind(error)
+        except Exception:  # noqa: BLE001 - a student's __str__ may raise anything
+            text = ""
+        line = own_line(error.__traceback__)
+        return "raised", bases, type(error).__name__[:100], text, line or ()
 
     def _keep(self, instance: object) -> int:
         for number, known in enumerate(self._objects):
@@ -369,17 +382,6 @@ def _warm_up(cells: Cells) -> None:
 def _unreadable(error: Exception) -> Outcome:
     text = str(error)[:200] if isinstance(error, codec.CodecError) else ""
     return "unreadable", type(error).__name__[:100], text
-
-
-def _described(error: BaseException) -> Outcome:
-    """An exception as text: its builtin classes, its type, its first line, the line it is from."""
-    bases = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"]
-    try:
-        text = (str(error).splitlines() or [""])[0][:200]
-    except Exception:  # noqa: BLE001 - a student's __str__ may raise anything
-        text = ""
-    line = own_line(error.__traceback__)
-    return "raised", bases, type(error).__name__[:100], text, line or ()
 
 
 def _close_figures() -> None:

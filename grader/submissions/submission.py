@@ -142,7 +142,7 @@ _LOOK = "look at the folder before anything else; it was not followed and no gra
 def _read_file(folder: Path, name: str) -> bytes:
     data = read_plain_file(folder, name, MAX_FILE_BYTES)
     if data is None:
-        others = sorted(path.name for path in folder.glob("*.ipynb"))[:5]
+        others = sorted(path.name for path in folder.iterdir())[:5]
         found = f" (found: {', '.join(map(_one_line, others))})" if others else ""
         raise NotebookMissing(
             f"{name} is missing{found}: ask the student to submit it under this name"

@@ -250,6 +250,7 @@ class Sandbox:
             script = str(_GRADER / "inside/warm.py")
             paths = [str(_GRADER.parent), str(_TINYTORCH.parent), *packages]
             environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
+            environment["PYTHONPATH"] = os.pathsep.join(paths)
             return _python(sys.executable, script, descriptor, "0", *paths), environment
         if sys.platform != "linux":
             raise WallError(f"the wall needs Linux; this is {sys.platform}. {_WHAT_TO_DO}")
@@ -257,7 +258,9 @@ class Sandbox:
         arguments = [*_NAMESPACES, *_file_system(inside, self.hidden)]
         python, script = os.path.realpath(sys.executable), "/wall/grader/inside/warm.py"
         arguments += _python(python, script, descriptor, "1", "/wall", *inside.values())
-        return _as_nobody(find_bubblewrap(), arguments), _ENVIRONMENT
+        # for the Pythons that a cell may start; our own ignores it
+        environment = {**_ENVIRONMENT, "PYTHONPATH": ":".join(["/wall", *inside.values()])}
+        return _as_nobody(find_bubblewrap(), arguments), environment
 
 
 def _python(program: str, script: str, *arguments: object) -> list[str]:

@@ -212,6 +212,10 @@ def test_submission_time_is_limited() -> None:
         "np.random.seed(1); np.random.rand(100); import random; random.random()",
         "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
         "input('name? ')",
+        "help(np.count_nonzero)",
+        "open('mine.py', 'w').write('x = 1')\nimport mine\nassert mine.x == 1",
+        "import subprocess, sys\n"
+        "subprocess.run([sys.executable, '-c', 'import numpy, tinytorch'], check=True)",
         "list = [1]; dict = {}; print = None; len = 3",
         "np.seterr(all='raise')\nimport warnings\nwarnings.simplefilter('error')",
         "%matplotlib inline\n%timeit -n 1 -r 1 1 + 1\n!echo hello",
@@ -287,6 +291,61 @@ def test_a_value_without_encoding_fails_the_check_that_uses_it(wall: Wall, value
 def test_an_extra_entry_without_encoding_costs_nothing(wall: Wall) -> None:
     extra = ANSWERS["prune"].replace('"shape":', '"why": object(), object(): 1, "shape":')
     assert examine(wall, answers(prune=extra)).points == TOTAL
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "info['all'] = list(range(300_000))",
+        "info['large'] = np.zeros(20_000_000)",
+        "info['self'] = info",
+        "info['deep'] = []\n    for _ in range(200): info['deep'] = [info['deep']]",
+    ],
+)
+def test_an_extra_entry_that_is_too_large_costs_nothing(wall: Wall, extra: str) -> None:
+    returned = 'return layer, {"sparsity": float(np.mean(flat == 0)), "shape": layer.weights.shape}'
+    assert returned in ANSWERS["prune"]
+    longer = ANSWERS["prune"].replace(
+        returned,
+        f"info = {returned.removeprefix('return layer, ')}\n    {extra}\n    return layer, info",
+    )
+    examined = examine(wall, answers(prune=longer))
+    assert examined.points == TOTAL, messages(examined)
+
+
+def test_a_long_double_counts_as_a_number(wall: Wall) -> None:
+    longer = "def sparsity(layer):\n    return np.longdouble(np.mean(layer.weights.data == 0))"
+    assert examine(wall, answers(sparsity=longer)).points == TOTAL
+
+
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [
+        (
+            "import threading, time; threading.stack_size(2**16)\n"
+            "    for _ in range(99): threading.Thread(target=time.sleep, args=(1,)).start()",
+            "32 processes",
+        ),
+        (
+            "import os, time\n    for _ in range(99): os.fork() or time.sleep(9) or os._exit(0)",
+            "32 processes",
+        ),
+        ("return [open('x', 'w') for _ in range(99)]", "64 open files"),
+        ("open('x', 'wb').write(bytes(20 * 2**20))", "16 MB a file"),
+        (
+            "return [open(str(i), 'wb').write(bytes(15 * 2**20)) for i in range(9)]",
+            "64 MB of files",
+        ),
+        ("return np.zeros(10**10).sum()", "300 MB of memory"),
+    ],
+)
+def test_a_limit_is_named_where_it_is_reached(wall: Wall, body: str, limit: str) -> None:
+    given = answers(sparsity=f"def sparsity(layer):\n    {body}")
+    examined = wall.examine(submission(notebook(given, f"def mine():\n    {body}\nmine()")), 5)
+    assert f"(at most {limit}" in messages(examined)["test_sparsity"]
+    shown = examined.notebook.cells[4].outputs[-1]
+    assert f"(at most {limit}" in shown.evalue
+    assert f"(at most {limit}" in shown.traceback[-1]
 
 
 def test_objects_that_equal_everything_earn_nothing(wall: Wall) -> None:
