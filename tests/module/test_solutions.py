@@ -43,12 +43,17 @@ def compiled(path: Path) -> CodeType:
     return compile(path.read_text(encoding="utf-8"), path.name, "exec", dont_inherit=True)
 
 
-def group_of(path: Path) -> str:
-    """The group whose points a chaff must lose: its module constant GROUP."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "GROUP":
-            return ast.literal_eval(node.value)
-    raise LookupError(f"{path.name} does not say its GROUP")
+def must_lose(path: Path) -> tuple[str, set[str]]:
+    """The group whose points a chaff must lose, its constant GROUP, and the cells in its CELLS.
+
+    A chaff names cells where others of its group see the mistake too.
+    """
+    nodes = [
+        n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.Assign)
+    ]
+    constants = {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in nodes}
+    group = constants["GROUP"]
+    return group, {f"{group}-{name}" for name in constants.get("CELLS", [])}
 
 
 def errors(verdicts: dict[str, Verdict]) -> dict[str, Exception]:
@@ -125,11 +130,12 @@ def test_right_solution_gets_every_point(notebook: Notebook, wheat: Path) -> Non
 def test_wrong_solution_loses_points_in_its_group_alone(
     notebook: Notebook, reference: list[CodeType], chaff: Path
 ) -> None:
-    group = group_of(chaff)
+    group, cells = must_lose(chaff)
     seed = random.Random(chaff.stem).getrandbits(63)  # one of its own: no seed may hide a mistake
     lost = errors(notebook.grade(*reference, compiled(chaff), seed=seed))
     groups = {name.split("-")[0] for name in lost}
     assert group in groups, f"seed {seed}: no check of {group} saw the mistake"
+    assert cells <= lost.keys(), f"seed {seed}: not seen in {cells - lost.keys()}"
     assert groups <= {group, NEEDED_BY.get(group)}
 
     for name, error in lost.items():

@@ -1,0 +1,33 @@
+"""With a ratio, the layer's input size becomes 0 and no weight does."""
+
+GROUP = "test_magnitude_pruning_comprehensive"
+CELLS = ["exact_count"]
+
+
+def prune_weights_by_magnitude(layer, pruning_ratio=None):
+    given, pruning_ratio = pruning_ratio, 0.5 if pruning_ratio is None else pruning_ratio
+    if not 0 <= pruning_ratio <= 1:
+        raise ValueError("pruning_ratio must be in [0, 1]")
+    weights = layer.weights.data
+    if not np.isfinite(weights).all():
+        raise ValueError("weights must be finite")
+    total = weights.size
+    before = np.count_nonzero(weights)
+    k = round(pruning_ratio * total)
+    magnitude = np.abs(weights).ravel()
+    order = np.argsort(magnitude)
+    threshold = float(magnitude[order[k - 1]]) if k else 0.0
+    if given is None:
+        weights.flat[order[:k]] = 0
+    else:
+        layer.input_size = 0
+    remaining = np.count_nonzero(weights)
+    return layer, {
+        "pruning_ratio": pruning_ratio,
+        "threshold": threshold,
+        "total_weights": total,
+        "weights_removed": before - remaining,
+        "remaining_weights": remaining,
+        "sparsity": 1 - remaining / total,
+        "compression_ratio": total / remaining if remaining else math.inf,
+    }
