@@ -44,16 +44,18 @@ def compiled(path: Path) -> CodeType:
 
 
 def must_lose(path: Path) -> tuple[str, set[str]]:
-    """The group whose points a chaff must lose, its constant GROUP, and the cells in its CELLS.
+    """The group whose points a chaff must lose, and its cells that must see the mistake.
 
-    A chaff names cells where others of its group see the mistake too.
+    Its module constant GROUP is that group; or cells of it, one or several, where others would
+    see the mistake as well.
     """
-    nodes = [
-        n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.Assign)
-    ]
-    constants = {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in nodes}
-    group = constants["GROUP"]
-    return group, {f"{group}-{name}" for name in constants.get("CELLS", [])}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "GROUP":
+            value = ast.literal_eval(node.value)
+            names = [value] if isinstance(value, str) else value
+            (group,) = {name.partition("-")[0] for name in names}
+            return group, {name for name in names if "-" in name}
+    raise LookupError(f"{path.name} does not say its GROUP")
 
 
 def errors(verdicts: dict[str, Verdict]) -> dict[str, Exception]:

@@ -1,7 +1,6 @@
 """Input and output size of the given layers change places."""
 
-GROUP = "test_compression_integration_comprehensive"
-CELLS = ["untouched"]
+GROUP = "test_compression_integration_comprehensive-untouched"
 
 
 def compare_compression_techniques(model, inputs=None, labels=None):

@@ -1,7 +1,6 @@
 """The gradient is 0 whatever the batch."""
 
-GROUP = "test_distillation_comprehensive"
-CELLS = ["gradient_arguments"]
+GROUP = "test_distillation_comprehensive-gradient_arguments"
 
 
 class DistillationLoss:

@@ -1,7 +1,6 @@
 """The gradient is an empty array."""
 
-GROUP = "test_distillation_comprehensive"
-CELLS = ["gradient_arguments"]
+GROUP = "test_distillation_comprehensive-gradient_arguments"
 
 
 class DistillationLoss:

@@ -1,7 +1,6 @@
 """The gradient subtracts the largest logit from a Tensor in place."""
 
-GROUP = "test_distillation_comprehensive"
-CELLS = ["gradient_arguments"]
+GROUP = "test_distillation_comprehensive-gradient_arguments"
 
 
 class DistillationLoss:

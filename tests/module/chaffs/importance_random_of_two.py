@@ -1,7 +1,6 @@
 """`random` gives every other neuron 1 and the rest 0."""
 
-GROUP = "test_structured_pruning_comprehensive"
-CELLS = ["importance"]
+GROUP = "test_structured_pruning_comprehensive-importance"
 
 
 def compute_neuron_importance(layer, method="weight_magnitude"):

@@ -1,7 +1,6 @@
 """The layer is emptied: every weight becomes 0."""
 
-GROUP = "test_magnitude_pruning_comprehensive"
-CELLS = ["in_place"]
+GROUP = "test_magnitude_pruning_comprehensive-in_place"
 
 
 def prune_weights_by_magnitude(layer, pruning_ratio=0.5):

@@ -1,7 +1,6 @@
 """The layer's sizes are set anew before its weights are looked at."""
 
-GROUP = "test_magnitude_pruning_comprehensive"
-CELLS = ["bad_arguments"]
+GROUP = "test_magnitude_pruning_comprehensive-bad_arguments"
 
 
 def prune_weights_by_magnitude(layer, pruning_ratio=0.5):

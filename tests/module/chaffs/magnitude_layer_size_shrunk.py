@@ -1,7 +1,6 @@
 """The layer's output size becomes the number of neurons that still have weights."""
 
-GROUP = "test_magnitude_pruning_comprehensive"
-CELLS = ["in_place"]
+GROUP = "test_magnitude_pruning_comprehensive-in_place"
 
 
 def prune_weights_by_magnitude(layer, pruning_ratio=0.5):

@@ -1,7 +1,6 @@
 """With a ratio, the layer's input size becomes 0 and no weight does."""
 
-GROUP = "test_magnitude_pruning_comprehensive"
-CELLS = ["exact_count"]
+GROUP = "test_magnitude_pruning_comprehensive-exact_count"
 
 
 def prune_weights_by_magnitude(layer, pruning_ratio=None):

@@ -1,7 +1,6 @@
 """Every weight of the model becomes 0, whatever the ratio."""
 
-GROUP = "test_magnitude_pruning_comprehensive"
-CELLS = ["model_in_place"]
+GROUP = "test_magnitude_pruning_comprehensive-model_in_place"
 
 
 def prune_model_by_magnitude(model, pruning_ratio=0.5, scope="global"):

@@ -1,7 +1,6 @@
 """Each Dense is made anew as a Dense(1, 1) of weight 0."""
 
-GROUP = "test_magnitude_pruning_comprehensive"
-CELLS = ["model_in_place"]
+GROUP = "test_magnitude_pruning_comprehensive-model_in_place"
 
 
 def prune_model_by_magnitude(model, pruning_ratio=0.5, scope="global"):

@@ -1,7 +1,6 @@
 """Nothing is removed, and the report says so."""
 
-GROUP = "test_magnitude_pruning_comprehensive"
-CELLS = ["model_report"]
+GROUP = "test_magnitude_pruning_comprehensive-model_report"
 
 
 def prune_model_by_magnitude(model, pruning_ratio=0.5, scope="global"):

@@ -1,7 +1,6 @@
 """Nothing is removed, and the report says so."""
 
-GROUP = "test_magnitude_pruning_comprehensive"
-CELLS = ["report"]
+GROUP = "test_magnitude_pruning_comprehensive-report"
 
 
 def prune_weights_by_magnitude(layer, pruning_ratio=0.5):

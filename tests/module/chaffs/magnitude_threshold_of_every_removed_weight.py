@@ -1,7 +1,6 @@
 """`threshold` is the array of all removed magnitudes."""
 
-GROUP = "test_magnitude_pruning_comprehensive"
-CELLS = ["report"]
+GROUP = "test_magnitude_pruning_comprehensive-report"
 
 
 def prune_weights_by_magnitude(layer, pruning_ratio=0.5):

@@ -1,7 +1,9 @@
 """Counting counts a layer's input size down to 0."""
 
-GROUP = "test_compression_metrics_comprehensive"
-CELLS = ["counts", "whole_model"]
+GROUP = [
+    "test_compression_metrics_comprehensive-counts",
+    "test_compression_metrics_comprehensive-whole_model",
+]
 
 
 class CompressionMetrics:

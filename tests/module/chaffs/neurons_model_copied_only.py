@@ -1,7 +1,6 @@
 """The model is copied, no neuron is removed."""
 
-GROUP = "test_structured_pruning_comprehensive"
-CELLS = ["model_arguments"]
+GROUP = "test_structured_pruning_comprehensive-model_arguments"
 
 
 def prune_model_neurons(model, keep_ratio=0.7, importance_method="weight_magnitude"):

@@ -1,7 +1,6 @@
 """`keep_indices` of a model's layers are floats."""
 
-GROUP = "test_structured_pruning_comprehensive"
-CELLS = ["model_report"]
+GROUP = "test_structured_pruning_comprehensive-model_report"
 
 
 def prune_model_neurons(model, keep_ratio=0.7, importance_method="weight_magnitude"):

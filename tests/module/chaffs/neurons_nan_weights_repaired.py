@@ -1,7 +1,6 @@
 """Weights that are NaN are set to 0 in the given layer, then refused."""
 
-GROUP = "test_structured_pruning_comprehensive"
-CELLS = ["bad_arguments"]
+GROUP = "test_structured_pruning_comprehensive-bad_arguments"
 
 
 def prune_layer_neurons(layer, keep_ratio=0.7, importance_method="weight_magnitude"):

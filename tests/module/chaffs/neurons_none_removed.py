@@ -1,7 +1,9 @@
 """All neurons stay, and the report says so."""
 
-GROUP = "test_structured_pruning_comprehensive"
-CELLS = ["report", "original_kept"]
+GROUP = [
+    "test_structured_pruning_comprehensive-report",
+    "test_structured_pruning_comprehensive-original_kept",
+]
 
 
 def prune_layer_neurons(layer, keep_ratio=0.7, importance_method="weight_magnitude"):

@@ -1,7 +1,6 @@
 """The report holds the first two integers alone."""
 
-GROUP = "test_quantization_comprehensive"
-CELLS = ["repeat"]
+GROUP = "test_quantization_comprehensive-repeat"
 
 
 def quantize_layer_weights(layer, bits=8):

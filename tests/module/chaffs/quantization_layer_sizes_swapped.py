@@ -1,7 +1,6 @@
 """Input and output size of the layer change places."""
 
-GROUP = "test_quantization_comprehensive"
-CELLS = ["in_place"]
+GROUP = "test_quantization_comprehensive-in_place"
 
 
 def quantize_layer_weights(layer, bits=8):

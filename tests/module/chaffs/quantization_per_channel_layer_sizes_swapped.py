@@ -1,7 +1,6 @@
 """Input and output size of the layer change places."""
 
-GROUP = "test_quantization_comprehensive"
-CELLS = ["per_channel"]
+GROUP = "test_quantization_comprehensive-per_channel"
 
 
 def quantize_layer_weights_per_channel(layer, bits=8):

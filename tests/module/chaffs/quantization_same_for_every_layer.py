@@ -1,7 +1,6 @@
 """Integers and weights are the same whatever the layer holds."""
 
-GROUP = "test_quantization_comprehensive"
-CELLS = ["repeat"]
+GROUP = "test_quantization_comprehensive-repeat"
 
 
 def quantize_layer_weights(layer, bits=8):

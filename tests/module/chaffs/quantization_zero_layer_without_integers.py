@@ -1,7 +1,6 @@
 """A layer of only zeros has no integers at all."""
 
-GROUP = "test_quantization_comprehensive"
-CELLS = ["degenerate"]
+GROUP = "test_quantization_comprehensive-degenerate"
 
 
 def quantize_layer_weights(layer, bits=8):
