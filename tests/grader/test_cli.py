@@ -418,7 +418,8 @@ def test_honest_mistakes_and_what_was_printed_are_told_to_staff(course: MiniCour
     course.submit("ada", GOOD | talking)
     path = course.submitted("bob") / "mini.ipynb"
     notebook = nbformat.reads(course.notebook(GOOD), as_version=4)
-    notebook.cells.append(next(c for c in notebook.cells if "assert double(2)" in c.source))
+    pasted = next(cell for cell in notebook.cells if "assert double(2)" in cell.source)
+    notebook.cells.append(nbformat.from_dict({**pasted, "id": "pasted"}))
     nbformat.write(notebook, path)
     code, output = course.run("run", ASSIGNMENT, "--workers=1")
     assert code == 0
