@@ -139,11 +139,11 @@ def run(root: Path, *arguments: str) -> Timed:
 
 
 def run_on_dask(root: Path) -> Timed:
-    """`grader run` on a Dask cluster of two workers, warmed up by one submission."""
+    """`grader run` on two Dask workers, which have imported the grader, as a pool's have."""
     environment = {**os.environ, "PYTHONPATH": str(COURSE)}
     file = root / "scheduler.json"
     where = ["--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"]
-    single = ["--nthreads=1", "--no-nanny"]
+    single = ["--nthreads=1", "--no-nanny", "--preload", "grader.engine.worker"]
     commands = [["dask_scheduler", "--port=0", *where], *[["dask_worker", *single, *where]] * 2]
     processes = [
         subprocess.Popen(
