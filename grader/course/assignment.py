@@ -144,7 +144,11 @@ class _Reader:
         self._config = config
 
     def assignment(self) -> Assignment:
-        from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions  # noqa: PLC0415
+        from nbgrader.preprocessors import (  # noqa: PLC0415
+            ClearHiddenTests,
+            ClearMarkScheme,
+            ClearSolutions,
+        )
         from nbgrader.utils import is_locked  # noqa: PLC0415
 
         released, _ = ClearSolutions(config=self._config).preprocess(
@@ -152,6 +156,7 @@ class _Reader:
         )
         checksums = [_checksum(cell) for cell in released.cells]
         visible, _ = ClearHiddenTests(config=self._config).preprocess(copy.deepcopy(released), {})
+        visible, _ = ClearMarkScheme(config=self._config).preprocess(visible, {})
         cells, texts, attachments = [], [], []
         solutions: list[ast.stmt] = []
         for master, stub, shown, checksum in zip(

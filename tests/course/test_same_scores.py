@@ -74,6 +74,11 @@ def in_the_notebook(assignment: Assignment, submission: Submission) -> dict[str,
     return passed
 
 
+def test_nothing_is_noted_of_an_honest_submission(submissions: dict[str, Submission]) -> None:
+    """The master's cells, as released, are known for what they are."""
+    assert {name: read_one.notes for name, read_one in submissions.items() if read_one.notes} == {}
+
+
 def test_the_same_scores(
     assignment: Assignment,
     submissions: dict[str, Submission],

@@ -179,7 +179,7 @@ def notebook(answers: dict[str, str] | None = None, *added: str) -> nbformat.Not
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         if grade_id in texts:
             cell.source = texts[grade_id]
-        elif grade_id in CHECKS:
+        elif grade_id in {*CHECKS, "why"}:
             cell.source = assignment().by_id[grade_id].visible
     node.cells[4:4] = [new_code_cell(source) for source in added]
     return node
