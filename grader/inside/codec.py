@@ -36,7 +36,7 @@ from tinytorch.core.layers import Dense
 from tinytorch.core.networks import Sequential
 from tinytorch.core.tensor import Tensor, result
 
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 64 * 2**20  # of the raw bytes
 MAX_OUTLINE = 4 * 2**20  # of the JSON
 MAX_ITEMS = 200_000  # values in one message
@@ -45,7 +45,7 @@ MAX_DEPTH = 60
 MAX_INT = 2**1000
 MAX_SIDE = 2**31  # of an array
 MAX_SIDES = 32
-MAX_HANDLE = 2**31
+MAX_HANDLE = 2**31  # beyond, all of them can have one hash
 _KEY_BYTES = 64  # of a text in a key that count as one key more
 
 _START = struct.Struct("<BI")
@@ -451,10 +451,6 @@ class Decoder:
                 f"it left its argument (a {kind}) in a bad state: {error}"
             ) from error
 
-    def left(self) -> int:
-        """How many values are still to come."""
-        return len(self._values)
-
     def end(self) -> None:
         if self._values:
             raise CodecError("values after the end of the message")
@@ -492,9 +488,8 @@ class Decoder:
         return self.nodes[number]
 
     def _handle(self, name: str, number: int) -> object:
-        if self._reference is None or type(name) is not str or type(number) is not int:
-            raise CodecError("a handle where none can be")
-        if not 0 <= number < MAX_HANDLE:  # beyond, all of them can have one hash
+        plain = type(name) is str and type(number) is int
+        if self._reference is None or not plain or not 0 <= number < MAX_HANDLE:
             raise CodecError("a handle where none can be")
         return self._reference(Handle(name, number))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -284,15 +285,14 @@ def types_in(value: object) -> set[type]:
 def decode(message: bytes) -> None:
     """Decode as the examiner does: a value of allowed types, or CodecError, nothing else."""
     given_nodes = [Dense(2, 2, rng=0), np.zeros(3), [1, 2], {"a": 1}]
-    try:
+    with contextlib.suppress(codec.CodecError):  # the end of the message is one too
         decoder = codec.Decoder(message, given_nodes, number=False)
-        while decoder.left():
+        while True:
             assert types_in(decoder.value()) <= ALLOWED
+    with contextlib.suppress(codec.CodecError):
         decoder = codec.Decoder(message, given_nodes, number=False)
         for node in given_nodes:
             decoder.update(node)
-    except codec.CodecError:
-        pass
 
 
 @settings(max_examples=CASES, deadline=2000)
@@ -402,7 +402,7 @@ def test_deep_nesting_is_refused_quickly() -> None:
 
 def test_another_version_is_refused() -> None:
     with pytest.raises(codec.CodecError):
-        codec.Decoder(b"\2" + forge([1])[1:])
+        codec.Decoder(bytes([codec.VERSION + 1]) + forge([1])[1:])
 
 
 def test_what_follows_a_layer_in_pieces_arrives_whole() -> None:
