@@ -12,10 +12,12 @@ import builtins
 import io
 import linecache
 import os
+import re
 import site
 import sys
+import warnings
 from collections.abc import Callable
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any, cast
 
 from IPython.core.compilerop import CachingCompiler
@@ -26,6 +28,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 _NO_PICTURE = "[a picture was left out: those of one cell are too large together]\n"
+_DEFINITION = re.compile(r"(?:[ \t]*(?:#.*)?\n)*(?:def |class |@)")
 _CUT = "\n[the rest of the output was cut off]\n"
 
 
@@ -138,8 +141,14 @@ class _Results(DisplayHook):
         pass
 
 
+class _Compiled(ast.stmt):
+    """A statement that has been compiled, in the place of its syntax tree."""
+
+    code: CodeType
+
+
 class _Compiler(CachingCompiler):
-    """IPython's compiler, given a tree that is there already."""
+    """IPython's compiler, given what is there already."""
 
     parsed: tuple[str, ast.AST] = "", ast.Module([], [])
 
@@ -149,6 +158,31 @@ class _Compiler(CachingCompiler):
             return tree
         parsed: ast.AST = super().ast_parse(source, filename, symbol)
         return parsed
+
+    def definition(self, source: str, number: int) -> ast.AST | None:
+        """A cell that is one function or class, compiled; None of any other.
+
+        As most cells are one, no tree is made of them, which takes as long as to compile it. A
+        definition shows nothing, so how IPython runs a last expression makes no difference.
+        """
+        if not _DEFINITION.match(source):
+            return None
+        statement = _Compiled()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # else it would be shown twice
+                name = self.get_code_name(source, source, number)
+                statement.code = self(source + "\n", name, "single")
+        except (SyntaxError, ValueError, RecursionError, MemoryError, Warning):
+            return None
+        return ast.Module([statement], [])
+
+    def __call__(self, source: Any, filename: str, symbol: str, **options: Any) -> CodeType:
+        match source:
+            case ast.Module(body=[_Compiled(code=code)]):
+                return code
+        code = super().__call__(source, filename, symbol, **options)
+        return code
 
 
 class NotebookShell(InteractiveShell):
@@ -163,12 +197,16 @@ class NotebookShell(InteractiveShell):
 
     def transform_cell(self, raw_cell: str) -> str:
         """What is Python already needs none of IPython's transformations, and no second parse."""
+        source, compiler = raw_cell.rstrip("\n") + "\n", cast(_Compiler, self.compile)
+        compiled = None if self.ast_transformers else compiler.definition(
+            source, self.execution_count
+        )
         try:
-            cast(_Compiler, self.compile).parsed = raw_cell.rstrip("\n") + "\n", ast.parse(raw_cell)
+            compiler.parsed = source, compiled or ast.parse(raw_cell)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             transformed: str = super().transform_cell(raw_cell)  # type: ignore[no-untyped-call]
             return transformed
-        return raw_cell.rstrip("\n") + "\n"
+        return source
 
     def should_run_async(self, raw_cell: str, **transformed: Any) -> bool:
         """IPython compiles each cell to find out; without these words there is no need."""

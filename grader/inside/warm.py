@@ -101,7 +101,7 @@ class WarmProcess:
         gc.set_threshold(50_000)
         return {}
 
-    def _start(self, channel: int, limits: dict[str, int]) -> dict[str, Any]:
+    def _start(self, channel: int, limits: dict[str, int], processor: int) -> dict[str, Any]:
         self._limits = confine.Confinement(**limits)
         mapped = confine.mapped_memory()
         self._own_memory = _resident(os.getpid())
@@ -112,12 +112,14 @@ class WarmProcess:
             self._scratch = tempfile.mkdtemp()
             self._child = os.fork()
         if self._child == 0:
-            self._become_submission(channel, mapped)
+            self._become_submission(channel, mapped, processor)
         os.close(channel)
         return {}
 
-    def _become_submission(self, channel: int, mapped: int) -> None:
+    def _become_submission(self, channel: int, mapped: int, processor: int) -> None:
         try:
+            if processor >= 0:
+                os.sched_setaffinity(0, {processor})
             os.setsid()  # a signal to its process group must not reach the warm process
             if self._protected:
                 confine.confine(self._limits, mapped)
@@ -353,14 +355,28 @@ class Submission:
 
 
 _WARM_UP_CELL = """
-import numpy as np
 def warm_up(model, layer, array, ratio=0.5):
+    import copy
+    import numpy as np
+    from tinytorch.core.layers import Dense
+    from tinytorch.core.tensor import Tensor
     if ratio > 1:
         raise ValueError("ratio")
     layer.weights.data[0] = ratio
-    order = np.argsort(np.abs(array), axis=None)
-    array = np.clip(np.rint(array / array.max()), 0, float(np.mean(array)) + order.sum())
-    return layer, {"array": array, "model": model, "list": [1, 2.0, True, None, np.float32(1)]}
+    order = np.argsort(np.abs(array), axis=None) + np.partition(array.ravel(), 1)[0]
+    array = np.clip(np.rint(array / array.max()), array.min(), float(np.mean(array)) + order.sum())
+    shares = np.exp(array - array.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    loss = -np.mean(np.log(np.maximum(shares, 1e-9))) + np.sqrt(np.sum(array**2))
+    kept = np.where(array > loss, array, 0.0)[:, np.array([True, False])]
+    small = Dense(2, 2, use_bias=layer.bias is not None)
+    small.weights = Tensor(array.astype(np.float32))
+    counts = [np.count_nonzero(small.weights.data), sum(p.size for p in model.parameters())]
+    if not np.isfinite(array).all() or np.any(np.asarray(array).std(axis=0) < 0):
+        return None
+    model = copy.deepcopy(model)
+    model.forward(Tensor(np.zeros((1, 3))))
+    return layer, {"array": array, "model": model, "kept": kept, "list": [1, 2.0, True, counts]}
 """
 
 
@@ -370,6 +386,7 @@ def _warm_up(cells: Cells) -> None:
     submission = Submission(cells, [])
     for ratio in [0.5, 2.0] * _WARM_UP_ROUNDS:
         cells.run(_WARM_UP_CELL)
+        cells.run(_WARM_UP_CELL + "warm_up.__name__")
         model, encoder = create_mlp(3, [2], 2, rng=0), codec.Encoder()
         cases = encoder.cases([((model, model.layers[0], np.ones((2, 2))), {"ratio": ratio})] * 2)
         answer = submission.answer(encoder.message("call", "warm_up", "", False, cases))
