@@ -23,6 +23,7 @@ This file is bound into the sandbox and imported on both sides.
 from __future__ import annotations
 
 import json
+import math
 import operator
 import struct
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -36,15 +37,14 @@ from tinytorch.core.layers import Dense
 from tinytorch.core.networks import Sequential
 from tinytorch.core.tensor import Tensor, result
 
-VERSION = 2
+VERSION = 3
 MAX_BYTES = 64 * 2**20  # of the raw bytes
 MAX_OUTLINE = 4 * 2**20  # of the JSON
 MAX_ITEMS = 200_000  # values in one message
 MAX_KEYS = 5000  # in all dicts and sets of one message: more, all of one hash, take for ever
 MAX_DEPTH = 60
 MAX_INT = 2**1000
-MAX_SIDE = 2**31  # of an array
-MAX_SIDES = 32
+MAX_SIDE = 2**31  # of a range
 MAX_HANDLE = 2**31  # beyond, all of them can have one hash
 _KEY_BYTES = 64  # of a text in a key that count as one key more
 
@@ -59,6 +59,7 @@ _LONG: dict[Any, np.dtype[Any]] = {
 }
 _DTYPE_CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
 _ACTIVATIONS: tuple[type, ...] = (ReLU, Sigmoid, Tanh, Softmax)
+_ACTIVATION_CODES = {cls: code for code, cls in enumerate(_ACTIVATIONS)}
 
 
 class CodecError(Exception):
@@ -161,7 +162,7 @@ class Encoder:
             return self._foreign(value)
         if kind not in _NODE_TYPES:
             return write(self, value)
-        return self._node(value, write)
+        return self._compound(write, value, self._number)
 
     def cases(self, cases: Iterable[Case]) -> Any:
         """The arguments of calls, for `Decoder.cases` to read."""
@@ -192,25 +193,22 @@ class Encoder:
         same = repr(now) == repr(then) if plain else now == then
         return not same or b"".join(self._raw[first:last]) != read.raw(begin, end)
 
-    def _node(self, node: object, write: Callable[[Encoder, Any], Any]) -> Any:
-        if not self._number:
-            return self._compound(write, node)
-        number, begin = len(self.nodes), len(self._raw)
-        self._numbers[id(node)] = number
-        self.nodes.append(node)
-        outline = self._compound(write, node, numbered=True)
-        self._written[number] = outline, begin, len(self._raw)
-        return outline
-
     def _compound(
-        self, write: Callable[[Encoder, Any], Any], node: object, numbered: bool = False
+        self, write: Callable[[Encoder, Any], Any], node: object, number: bool = False
     ) -> Any:
-        state = len(self._raw), len(self.nodes) - numbered, self._depth
+        """What a writer makes of a value; number: it becomes a node, before those it contains."""
+        raw, nodes, depth = len(self._raw), len(self.nodes), self._depth
+        if number:
+            self._numbers[id(node)] = nodes
+            self.nodes.append(node)
         try:
-            return write(self, node)
+            outline = write(self, node)
         except (AttributeError, TypeError, ValueError, KeyError):  # a layer taken to pieces
-            self._take_back(*state)  # the other side counts no node for it
+            self._take_back(raw, nodes, depth)  # the other side counts no node for it
             return _opaque(node)
+        if number:
+            self._written[nodes] = outline, raw, len(self._raw)
+        return outline
 
     def _take_back(self, raw: int, nodes: int, depth: int) -> None:
         """Forget what was written since there were so many raw pieces and nodes."""
@@ -233,9 +231,7 @@ class Encoder:
         number = self._numbers.get(id(value))
         if number is not None:
             return ["r", number]
-        if base in _NODE_TYPES:
-            return self._node(value, _WRITERS[base])
-        return self._compound(_WRITERS[base], value)
+        return self._compound(_WRITERS[base], value, self._number and base in _NODE_TYPES)
 
     # --- one writer for each type ------------------------------------------------------------
 
@@ -294,11 +290,9 @@ class Encoder:
         return outline
 
     def _array(self, value: np.ndarray[Any, Any]) -> Any:
-        if value.dtype in _LONG:
-            value = value.astype(_LONG[value.dtype])
         code = _DTYPE_CODES.get(value.dtype)
         if code is None:  # another byte order, the same values; of other kinds there are no codes
-            code = _DTYPE_CODES[value.dtype.newbyteorder("=")]
+            code = _DTYPE_CODES[_LONG.get(value.dtype) or value.dtype.newbyteorder("=")]
             value = value.astype(_DTYPES[code])
         if self._size + value.nbytes > MAX_BYTES:
             raise TooLargeError("the value is too large to be checked")
@@ -328,7 +322,8 @@ class Encoder:
         return ["Y", *sizes, weights, None if bias is None else self._array(bias.data)]
 
     def _activation(self, value: object) -> Any:
-        return ["A", next(i for i, cls in enumerate(_ACTIVATIONS) if isinstance(value, cls))]
+        bases = type.mro(type(value))
+        return ["A", next(_ACTIVATION_CODES[base] for base in bases if base in _ACTIVATION_CODES)]
 
     def _sequential(self, value: Sequential) -> Any:
         return self._sequence("Q", value.layers)
@@ -462,12 +457,12 @@ class Decoder:
         """
         if type(outline) in _AS_IT_IS:
             return outline
-        number, begin = len(self.nodes), self._next
+        nodes, number, begin = self.nodes, len(self.nodes), self._next
         try:
             value = _READERS[outline[0]](self, *outline[1:])
         except (KeyError, IndexError, TypeError, OverflowError) as error:
             raise CodecError("an unknown tag, or parts that do not fit it") from error
-        if len(self.nodes) > number and self.nodes[number] is value:
+        if len(nodes) > number and nodes[number] is value:
             self.places[number] = outline, begin, self._next
         return value
 
@@ -560,24 +555,16 @@ class Decoder:
         items.update(zip(self._keyed(values[::2]), values[1::2], strict=True))
         return items
 
-    def _array(self, code: int, writeable: bool, *shape: int) -> Any:
-        dtype, count, room = _dtype(code), 1, 1
-        if len(shape) > MAX_SIDES:
-            raise CodecError("an array with an impossible shape")
-        for side in shape:
-            if type(side) is not int or not 0 <= side < MAX_SIDE:
-                raise CodecError("an array with an impossible shape")
-            count *= side
-            room *= side or 1
-        if not count and room > MAX_ITEMS:  # no bytes, and yet so many rows
-            raise CodecError("an array with an impossible shape")
-        start = self._span(count * dtype.itemsize)
+    def _array(self, code: int, writeable: bool, *shape: int) -> np.ndarray[Any, Any]:
+        dtype = _dtype(code)
         try:
-            data = np.frombuffer(self._data, dtype if code else np.uint8, count, start)
-            array = data.reshape(shape)
-        except ValueError as error:
+            view = np.ndarray(shape, dtype if code else np.uint8, self._data, self._next)
+        except (ValueError, MemoryError) as error:
             raise CodecError("an array with an impossible shape") from error
-        array = array.copy() if code else np.asarray(array != 0)  # a bool is one byte, 0 or not
+        if not view.size and math.prod(filter(None, shape)) > MAX_ITEMS:  # so many rows of nothing
+            raise CodecError("an array with an impossible shape")
+        self._next += view.nbytes
+        array = view.copy() if code else np.asarray(view != 0)  # a bool is one byte, 0 or not
         if not writeable:
             array.flags.writeable = False
         return array
@@ -595,12 +582,14 @@ class Decoder:
             raise CodecError("a number out of its type's range") from error
 
     def _inner_array(self, outline: Any) -> np.ndarray[Any, Any]:
-        if type(outline) is not list or len(outline) < 3 or outline[0] != "a":
+        if type(outline) is not list or outline[0] != "a":
             raise CodecError("a tensor without an array")
-        array: np.ndarray[Any, Any] = self._array(*outline[1:])
-        if array.dtype.kind not in "biuf":
+        array = self._array(*outline[1:])
+        if array.dtype is _FLOAT32:
+            return array
+        if array.dtype.kind == "c":
             raise CodecError("a tensor of complex numbers")
-        return array if array.dtype == _FLOAT32 else array.astype(_FLOAT32)
+        return array.astype(_FLOAT32)
 
     def _tensor(self, requires_grad: bool, data: Any, grad: Any) -> Tensor:
         tensor = _tensor(self._inner_array(data), bool(requires_grad))

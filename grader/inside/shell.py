@@ -198,8 +198,8 @@ class NotebookShell(InteractiveShell):
     def transform_cell(self, raw_cell: str) -> str:
         """What is Python already needs none of IPython's transformations, and no second parse."""
         source, compiler = raw_cell.rstrip("\n") + "\n", cast(_Compiler, self.compile)
-        compiled = None if self.ast_transformers else compiler.definition(
-            source, self.execution_count
+        compiled = (
+            None if self.ast_transformers else compiler.definition(source, self.execution_count)
         )
         try:
             compiler.parsed = source, compiled or ast.parse(raw_cell)

@@ -237,11 +237,12 @@ def requests(stream: socket.socket) -> Iterator[bytes]:
 class Submission:
     """Answers requests with the student's code. Instances of the student's classes stay here.
 
-    A request is `"cell", source` or `what, owner, name, new, cases`: what is "call" (with arguments
-    for one call or several) or "attribute" (without an argument to read it, with one to set it);
-    the owner is the name of a function or class, or an instance; `new` says that the result is an
-    instance to be kept here. The answer to the latter is what was printed, the numbers of the
-    arguments that were changed in place, an outcome for each case, the new contents of those.
+    A request is `"cell", source` or `what, owners, name, new, cases`: what is "call" (with
+    arguments for one call or several) or "attribute" (without an argument to read it, with one to
+    set it); an owner, one for each case, is the name of a function or class, or an instance; `new`
+    says that the results are instances to be kept here. The answer to the latter is what was
+    printed, the numbers of the arguments that were changed in place, an outcome for each case, the
+    new contents of those arguments.
     """
 
     def __init__(self, cells: Cells, classes: list[str]) -> None:
@@ -257,12 +258,13 @@ class Submission:
             outputs, complete = self._cells.run(decoder.plain())
             encoder = codec.Encoder(number=False)
             return encoder.message(encoder.outline(outputs), complete)
-        owner, name, new, cases = decoder.value(), decoder.plain(), decoder.plain(), decoder.cases()
+        owners, name, new = decoder.value(), decoder.plain(), decoder.plain()
+        cases = decoder.cases()
         self._cells.begin()
         results = (
-            self._call(owner, name, cases)
+            self._call(owners, name, cases)
             if what == "call"
-            else self._attribute(owner, name, cases)
+            else self._attribute(owners, name, cases)
         )
         printed = "".join(item.get("text", "") for item in self._cells.finish())
         _close_figures()
@@ -270,16 +272,17 @@ class Submission:
             results = [self._kept(result) for result in results]
         try:
             again = codec.Encoder(reference=self._reference)
-            again.outline(owner), again.cases(cases)  # as the request, to see what is not the same
-            changed = again.changed(decoder)
+            header = what, again.outline(owners), name, new
+            same = again.message(*header, again.cases(cases)) == request
+            changed = () if same else again.changed(decoder)
             return self._reply(printed, results, decoder.nodes, changed)
         except Exception as error:  # noqa: BLE001 - a value may raise anything when it is read
             return self._reply(printed, [_unreadable(error)] * len(results), (), ())
 
-    def _call(self, owner: Any, method: str, cases: list[codec.Case]) -> list[Outcome]:
+    def _call(self, owners: tuple[Any, ...], method: str, cases: list[codec.Case]) -> list[Outcome]:
         """Call once for each case, as long as no more than an `Exception` is raised."""
         results: list[Outcome] = []
-        for args, kwargs in cases:
+        for owner, (args, kwargs) in zip(owners, cases, strict=True):
             try:
                 function = self._names[owner] if isinstance(owner, str) else owner
             except KeyError:
@@ -294,8 +297,10 @@ class Submission:
                 results.append(("value", value))
         return results
 
-    def _attribute(self, owner: object, name: str, cases: list[codec.Case]) -> list[Outcome]:
-        [(new, _)] = cases
+    def _attribute(
+        self, owners: tuple[Any, ...], name: str, cases: list[codec.Case]
+    ) -> list[Outcome]:
+        [owner], [(new, _)] = owners, cases
         try:
             holder = self._names[owner] if isinstance(owner, str) else owner
             if new:
@@ -389,7 +394,8 @@ def _warm_up(cells: Cells) -> None:
         cells.run(_WARM_UP_CELL + "warm_up.__name__")
         model, encoder = create_mlp(3, [2], 2, rng=0), codec.Encoder()
         cases = encoder.cases([((model, model.layers[0], np.ones((2, 2))), {"ratio": ratio})] * 2)
-        answer = submission.answer(encoder.message("call", "warm_up", "", False, cases))
+        owners = encoder.outline(("warm_up", "warm_up"))
+        answer = submission.answer(encoder.message("call", owners, "", False, cases))
         codec.Decoder(answer, encoder.nodes, number=False).plain()
     for name in cells.shell.user_ns.keys() - names.keys():
         del cells.shell.user_ns[name]

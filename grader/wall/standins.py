@@ -55,32 +55,29 @@ class Calls:
 
     def call(
         self,
-        owner: str | StandIn,
+        owners: Sequence[str | StandIn],
         method: str,
         cases: Sequence[codec.Case],
         cls: StandInClass | None = None,
     ) -> list[Any]:
         """Call a function, a method, or (with `cls`) a class, once for each case.
 
+        owners: for each case the name of the function or class, or the instance of one class.
         An outcome for each: the result, or the exception that the student's code raised, as the
         nearest builtin one. Raises CallFailed, and NameError where there is no such name.
         """
-        name = self._name(owner, method)
+        name = _name(owners[0], method)
         if self._given_up.get(name, 0) >= _TRIES:
             self._fail(CallFailed(f"{name} was not called again after it failed to return twice"))
         try:
-            return self._ask("call", owner, method, cases, cls)
+            return self._ask("call", owners, method, cases, cls)
         except (TimedOut, ProcessEnded):
             self._given_up[name] = self._given_up.get(name, 0) + 1
             raise
 
     def attribute(self, owner: str | StandIn, name: str, *new: object) -> Any:
         """Read an attribute, or set it to `new`; a method comes back as a function."""
-        return _the_one(self._ask("attribute", owner, name, [(new, {})], None))
-
-    def _name(self, owner: str | StandIn, method: str) -> str:
-        holder = owner if isinstance(owner, str) else type(owner).__name__
-        return f"{holder}.{method}" if method else holder
+        return _the_one(self._ask("attribute", [owner], name, [(new, {})], None))
 
     def _fail(self, failure: CallFailed) -> NoReturn:
         self.failure = self.failure or failure
@@ -89,20 +86,23 @@ class Calls:
     def _ask(
         self,
         what: str,
-        owner: str | StandIn,
+        owners: Sequence[str | StandIn],
         part: str,
         cases: Sequence[codec.Case],
         cls: StandInClass | None,
     ) -> list[Any]:
-        name, encoder = self._name(owner, part), codec.Encoder(reference=_handle)
+        name, encoder = _name(owners[0], part), codec.Encoder(reference=_handle)
         try:
-            header = what, encoder.outline(owner), part, cls is not None
+            header = what, encoder.outline(tuple(owners)), part, cls is not None
             message = encoder.message(*header, encoder.cases(cases))
             answer = self._channel.request(message, self._seconds, self._begun)
             decoder = codec.Decoder(answer, encoder.nodes, False, lambda h: self._instance(h, cls))
             printed, changed, told = _text(decoder.plain()), decoder.plain(), decoder.plain()
-            outcomes = [self._outcome(name, decoder, owner, part, outcome) for outcome in told]
-            if len(outcomes) != len(cases):
+            outcomes = [
+                self._outcome(name, decoder, owner, part, outcome)
+                for owner, outcome in zip(owners, told, strict=False)
+            ]
+            if len(told) != len(cases):
                 raise codec.CodecError("an outcome is missing")
             for number in changed:
                 decoder.update(encoder.nodes[number])
@@ -165,11 +165,24 @@ class Function:
         self._calls, self._owner, self._method, self._class = calls, owner, method, cls
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
-        return _the_one(self.each([(args, kwargs)]))
+        return _the_one(self.each([self], [(args, kwargs)]))
 
-    def each(self, cases: Sequence[codec.Case]) -> list[Any]:
-        """The outcome for each of the cases, in one request."""
-        return self._calls.call(self._owner, self._method, cases, self._class)
+    @staticmethod
+    def each(functions: Sequence[Function], cases: Sequence[codec.Case]) -> list[Any]:
+        """The outcome of each function for its case, in one request; all are of one `name`."""
+        function = functions[0]
+        owners = [each._owner for each in functions]
+        return function._calls.call(owners, function._method, cases, function._class)
+
+    @property
+    def name(self) -> str:
+        """What it is called, for messages."""
+        return _name(self._owner, self._method)
+
+
+def _name(owner: str | StandIn, method: str) -> str:
+    holder = owner if isinstance(owner, str) else type(owner).__name__
+    return f"{holder}.{method}" if method else holder
 
 
 def _text(value: object) -> str:
@@ -250,15 +263,19 @@ def _method(name: str) -> property:
 def outcomes(plain: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
     """The given cells' `outcomes(function, cases, **options)`, in one request for all cases.
 
-    plain: the helper as the notebook has it, for functions that are no stand-ins.
+    plain: the helper as the notebook has it, for functions that are no stand-ins, or not all of
+    one name, so that who did not return is known.
     """
 
     def in_one_request(
         function: Any, cases: Iterable[Sequence[object]], **options: object
     ) -> list[Any]:
-        target = _function(function)
-        if isinstance(target, Function):
-            return target.each([(case, options) for case in cases])
+        cases = list(cases)
+        several = function if isinstance(function, list) else [function] * len(cases)
+        functions = list(map(_function, several))
+        alike = all(isinstance(each, Function) for each in functions)
+        if len(functions) == len(cases) > 0 and alike and len({f.name for f in functions}) == 1:
+            return Function.each(functions, [(case, options) for case in cases])
         return plain(function, cases, **options)
 
     return in_one_request
