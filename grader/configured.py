@@ -29,7 +29,8 @@ from grader.engine.gradebook import Gradebook, Penalty
 from grader.engine.pipeline import Course
 from grader.engine.record import Recorder
 from grader.engine.worker import Master
-from grader.plugins.autograde import ShowHiddenTests, WalledAutograde, limits_of
+from grader.plugins.autograde import ShowHiddenTests, WalledAutograde
+from grader.wall.sandbox import limits_of
 
 
 @dataclass(frozen=True)

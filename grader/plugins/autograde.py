@@ -10,12 +10,11 @@ from __future__ import annotations
 import datetime as dt
 import fnmatch
 import glob
-import math
 import os
 import re
 import shutil
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ from grader.engine import record
 from grader.submissions.intake import Intake, parse_time, read_contents, take_in
 from grader.submissions.submission import SubmissionError, UnsafeFile, read_plain_file
 from grader.wall.examine import ExaminationLost, Examined, Wall
-from grader.wall.sandbox import UNPROTECTED_WARNING, Limits, WallError
+from grader.wall.sandbox import UNPROTECTED_WARNING, LimitsError, WallError, limits_of
 
 
 def use_wall(c: Config, show_hidden_tests_after_deadline: bool = False) -> None:
@@ -80,10 +79,6 @@ def use_wall(c: Config, show_hidden_tests_after_deadline: bool = False) -> None:
     c.Autograde.autograde_preprocessors = list(_RECORD)
     if show_hidden_tests_after_deadline:
         c.GenerateFeedback.preprocessors = [GetGrades, ShowHiddenTests, CSSHTMLHeaderPreprocessor]
-
-
-class LimitsError(ValueError):
-    """What the configuration says of `WalledAutograde.limits` is no limit."""
 
 
 class RecordVerdicts(SaveAutoGrades):
@@ -360,19 +355,6 @@ class LiteralFeedback(GenerateFeedback):
             message = f"nothing of {self.coursedir.assignment_id} is autograded yet"
             self.log.error(message)
             raise NbGraderException(message)
-
-
-def limits_of(given: Mapping[str, Any]) -> Limits:
-    """What `WalledAutograde.limits` says. Raises LimitsError."""
-    known = Limits.__dataclass_fields__
-    for name, value in given.items():
-        if name not in known:
-            raise LimitsError(f"no limit is called {name!r}; there are: {', '.join(known)}")
-        kinds = (int,) if isinstance(known[name].default, int) else (int, float)
-        if type(value) not in kinds or not 0 < value < math.inf:
-            whole = "whole " if float not in kinds else ""
-            raise LimitsError(f"the limit {name} is {value!r}; it is a {whole}number above 0")
-    return Limits(**given)
 
 
 def students_folders(course: CourseDirectory, step: str) -> dict[str, Path]:
