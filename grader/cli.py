@@ -39,9 +39,6 @@ from grader.wall.sandbox import UNPROTECTED_WARNING
 
 UNGRADED, NOTHING_DONE, STOPPED, INTERRUPTED = 1, 2, 3, 130
 
-REMARKS, NOTES = 50, 5
-"""Submissions, and notes on each, that are listed at the end of a run; the log has them all."""
-
 SAID_AGAIN = 600.0
 """Seconds after which a watch says again what holds it up."""
 
@@ -234,17 +231,7 @@ class RunApp(ClassApp):
                 run.grade(students, self.force)
                 if self.feedback:
                     run.make_feedback(students, self.force)
-        self.console.print(report.summary())
-        for failure in report.totals.failures:
-            self.console.print(f"not graded: {escape(failure.student)}: {escape(failure.reason)}")
-        remarks = report.totals.remarks
-        for graded in remarks[:REMARKS]:
-            said = f"{graded.student}: {'; '.join(graded.notes[:NOTES])}"
-            if len(graded.notes) > NOTES:
-                said += f"; and {len(graded.notes) - NOTES} more, in the log"
-            self.console.print(f"to look at: {escape(said)}")
-        if len(remarks) > REMARKS:
-            self.console.print(f"to look at: {len(remarks) - REMARKS} more, in the log")
+        report.print_summary()
         return UNGRADED if report.totals.failures else 0
 
     def _nothing_to_grade(self, opened: Configured) -> int:
