@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import logging
 import os
 import signal
@@ -44,7 +43,7 @@ SAID_AGAIN = 600.0
 
 EXIT_CODES = """
 Exit codes: 0 everything is graded; 1 some submissions could not be, and are listed; 2 nothing was
-done: wrong arguments or configuration, a student who submitted nothing, no wall, no gradebook;
+done: wrong arguments or configuration, a --student who submitted nothing, no wall, no gradebook;
 3 stopped on the way, by a full disk or by a database or cluster that went away: the same command
 goes on from there; 130 Ctrl-C.
 """
@@ -235,14 +234,18 @@ class RunApp(ClassApp):
         return UNGRADED if report.totals.failures else 0
 
     def _nothing_to_grade(self, opened: Configured) -> int:
-        """Say so; only a student who was named and is not there is an error."""
+        """Say so; it is an error where an id or a pattern was given, which is wrong then."""
         name, wanted = self.coursedir.assignment_id, self.coursedir.student_id
-        who = "nobody" if wanted == "*" else f"no student {wanted!r}"
         place = opened.course.submitted("STUDENT")
+        if wanted != "*":
+            self.give_up(
+                f"no student {wanted!r} has submitted {name}: check --student, and "
+                f"CourseDirectory.student_id_exclude; submissions belong in {place}"
+            )
         self.console.print(
-            escape(f"nothing to grade: {who} has submitted {name}; submissions belong in {place}")
+            escape(f"nothing to grade: nobody has submitted {name}; submissions belong in {place}")
         )
-        return 0 if glob.has_magic(wanted) else NOTHING_DONE
+        return 0
 
     def _rehearse(self, opened: Configured, students: list[str]) -> int:
         with self.engine() as engine:
@@ -296,7 +299,10 @@ class WatchApp(ClassApp):
             self._under_way = dict.fromkeys(
                 students_of(self.coursedir, self.coursedir.submitted_directory)
             )
-            self.console.print(f"watching for {self.coursedir.assignment_id}; Ctrl-C ends it")
+            wanted = self.coursedir.student_id
+            of = "" if wanted == "*" else f" of students like {wanted!r}"
+            watched = escape(f"{self.coursedir.assignment_id}{of}")
+            self.console.print(f"watching for {watched}; Ctrl-C ends it")
             while True:
                 try:
                     run.follow(self._rounds(), self._done, self.feedback)

@@ -592,6 +592,7 @@ def test_only_the_students_who_are_named_are_graded(watched: MiniCourse) -> None
     wait_for(watched, watch, 2)
     time.sleep(0.5)
     end(watch)
+    assert "watching for mini of students like 'a*';" in watched.output()
     assert {e["student"] for e in watched.events("recorded")} == {"ada", "abe"}
     assert {p.name for p in (watched.root / "submitted").iterdir()} == {"ada", "abe", "ben"}
 
