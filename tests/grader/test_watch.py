@@ -528,7 +528,7 @@ def test_two_watches_at_once_do_no_harm(watched: MiniCourse) -> None:
 def test_an_exchange_that_is_away_comes_back(watched: MiniCourse) -> None:
     watch = start(watched, RELEASE)
     hand_in(watched, "ada", WRONG, 1)
-    wait_for(watched, watch, 1)
+    wait_until(watched, watch, lambda: is_released(watched, "ada", 1))
     exchange = watched.root / "exchange"
     exchange.rename(exchange.with_name("away"))
     wait_until(watched, watch, lambda: len(events(watched, "waiting")) > 0)
