@@ -23,7 +23,7 @@ from rich.markup import escape
 from traitlets import Bool, Float, Integer, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
-from grader.configured import Configured, configured, students_of
+from grader.configured import Configured, configured
 from grader.course.assignment import AssignmentError
 from grader.engine.engine import Engine
 from grader.engine.events import Failed, Skipped, Waiting
@@ -33,6 +33,7 @@ from grader.engine.pipeline import ClassRun, StoppedError
 from grader.engine.progress import Report
 from grader.engine.worker import WallUnavailableError
 from grader.submissions.folders import BusyError, claimed
+from grader.submissions.students import students_of
 from grader.submissions.watch import FeedbackRelease, open_inbox
 from grader.wall.sandbox import UNPROTECTED_WARNING
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import glob
 import os
 import re
 from collections.abc import Callable
@@ -137,29 +136,3 @@ def given_files(source: Path, ignore: list[str], excluded: list[str]) -> dict[st
     found = find_all_files(str(source), [*ignore, "*.ipynb"])
     paths = {os.path.relpath(path, source): Path(path) for path in found}
     return {name: path.read_bytes() for name, path in paths.items() if name not in excluded}
-
-
-def students_of(coursedir: CourseDirectory, step: str) -> list[str]:
-    """The ids of the students who have a folder of the assignment in a step of the course.
-
-    `CourseDirectory.student_id` is a pattern, or one id to the letter; `student_id_exclude` holds.
-    A student whose folder nobody may look into is among them: to be told, not to be left out.
-    Raises PermissionError where that is so for the whole step.
-    """
-    wanted, name = coursedir.student_id, coursedir.assignment_id
-    whole = Path(coursedir.root, step)
-    if whole.exists():
-        os.scandir(whole).close()
-    excluded = set(filter(None, coursedir.student_id_exclude.split(",")))
-    exact = Path(coursedir.format_path(step, wanted, name))
-    if wanted != "*" and os.path.lexists(exact):
-        return [] if wanted in excluded else [wanted]
-    pattern = coursedir.format_path(glob.escape(step), wanted, glob.escape(name))
-    shape = re.compile(coursedir.format_path(step, "(?P<student>.*)", re.escape(name), escape=True))
-    above, last = os.path.split(pattern)
-    paths = glob.glob(pattern)
-    if last == glob.escape(name):  # the student's folder is above the assignment's
-        closed = [p for p in glob.glob(above) if not os.access(p, os.X_OK, effective_ids=True)]
-        paths += [os.path.join(path, name) for path in closed]
-    found = (shape.fullmatch(path) for path in paths)
-    return sorted({match["student"] for match in found if match} - excluded)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
-import glob
 import os
-import re
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -29,7 +27,6 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters.autograde import Autograde
 from nbgrader.converters.base import NbGraderException
 from nbgrader.converters.generate_feedback import GenerateFeedback
-from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
@@ -52,6 +49,7 @@ from grader.course.assignment import (
 from grader.course.secret import check_seed, course_secret
 from grader.engine import record
 from grader.submissions.intake import Intake, parse_time, read_contents, take_in
+from grader.submissions.students import students_of
 from grader.submissions.submission import SubmissionError, UnsafeFile, read_plain_file
 from grader.wall.examine import ExaminationLost, Examined, Wall
 from grader.wall.sandbox import UNPROTECTED_WARNING, LimitsError, WallError, limits_of
@@ -191,10 +189,9 @@ class WalledAutograde(Autograde):
         return found
 
     def init_notebooks(self) -> None:
-        """Find the submissions' folders. A student id is taken literally first, then as a glob."""
-        self._students = students_folders(self.coursedir, self.coursedir.submitted_directory)
-        self.assignments: dict[str, list[str]] = {str(f): [] for f in self._students.values()}
-        if not self.assignments:
+        """Find who submitted. A student id is taken literally first, then as a glob."""
+        self._students = students_of(self.coursedir, self.coursedir.submitted_directory)
+        if not self._students:
             self._stop(
                 f"no submission of {self.coursedir.assignment_id} by {self.coursedir.student_id} "
                 f"in {self.coursedir.submitted_directory}/; run `nbgrader collect` first"
@@ -204,12 +201,9 @@ class WalledAutograde(Autograde):
         """Grade one submission after the other; what could not be graded is listed at the end."""
         failed: list[str] = []
         self._remarks: list[str] = []
-        excluded = self.coursedir.student_id_exclude.split(",")
-        for student, folder in self._students.items():
-            if student in excluded:
-                continue
+        for student in self._students:
             try:
-                self._grade(folder, student)
+                self._grade(student)
             except (SubmissionError, ExaminationLost) as error:
                 failed.append(f"{student}: {error}")
                 self.log.error(failed[-1])
@@ -221,10 +215,11 @@ class WalledAutograde(Autograde):
         if self._remarks:
             self.log.warning("To look at:\n  %s", "\n  ".join(self._remarks))
         if failed:
-            count = f"{len(failed)} of {len(self.assignments)} submissions could not be graded"
+            count = f"{len(failed)} of {len(self._students)} submissions could not be graded"
             self._stop("\n  ".join([f"{count}:", *failed]))
 
-    def _grade(self, folder: Path, student: str) -> None:
+    def _grade(self, student: str) -> None:
+        folder = self._submitted(student)
         timestamp = read_timestamp(folder)
         if not self._is_new(student, timestamp):
             self.log.info("Skipping existing assignment: %s", self._dest(student))
@@ -341,43 +336,16 @@ class LiteralFeedback(GenerateFeedback):
     """`GenerateFeedback`, for student ids with glob characters as well."""
 
     def init_notebooks(self) -> None:
-        folders = students_folders(self.coursedir, self.coursedir.autograded_directory)
-        found = {
-            str(folder): sorted(map(str, folder.glob("*.ipynb"))) for folder in folders.values()
-        }
-        wanted = f"*/{self.coursedir.notebook_id}.ipynb"
-        self.assignments: dict[str, list[str]] = {
-            folder: kept
-            for folder, paths in found.items()
-            if (kept := [path for path in paths if fnmatch.fnmatchcase(path, wanted)])
-        }
+        pattern = f"{self.coursedir.notebook_id}.ipynb"
+        self.assignments: dict[str, list[str]] = {}
+        for student in students_of(self.coursedir, self.coursedir.autograded_directory):
+            folder = Path(self._format_source(self.coursedir.assignment_id, student))
+            if found := sorted(map(str, folder.glob(pattern))):
+                self.assignments[str(folder)] = found
         if not self.assignments:
             message = f"nothing of {self.coursedir.assignment_id} is autograded yet"
             self.log.error(message)
             raise NbGraderException(message)
-
-
-def students_folders(course: CourseDirectory, step: str) -> dict[str, Path]:
-    """The folders of one step (`submitted`, ...) for the assignment, by student id, in order.
-
-    The course's student_id is taken literally first, then as a glob.
-    """
-    pattern = course.directory_structure.format(
-        nbgrader_step=glob.escape(step),
-        student_id="*",
-        assignment_id=glob.escape(course.assignment_id),
-    )
-    assignment = re.escape(course.assignment_id)
-    place = course.format_path(re.escape(step), "(?P<student_id>.*)", assignment, escape=True)
-    students = {}
-    for path in sorted(glob.glob(pattern, root_dir=course.root)):
-        match = re.fullmatch(place, os.path.join(course.root, path))
-        if match is not None:
-            students[match["student_id"]] = Path(course.root, path)
-    if course.student_id in students:
-        return {course.student_id: students[course.student_id]}
-    wanted = course.student_id
-    return {name: folder for name, folder in students.items() if fnmatch.fnmatchcase(name, wanted)}
 
 
 def read_timestamp(folder: Path) -> dt.datetime | None:

@@ -11,7 +11,6 @@ import contextlib
 import datetime as dt
 import errno
 import filecmp
-import fnmatch
 import functools
 import glob
 import logging
@@ -29,6 +28,7 @@ from nbgrader.utils import notebook_hash
 
 from grader.submissions import folders
 from grader.submissions.intake import SECRET, TIMESTAMP, parse_time
+from grader.submissions.students import is_meant
 from grader.submissions.submission import SubmissionError, read_plain_file
 from grader.submissions.tree import Selection, opened, read_tree
 
@@ -222,14 +222,7 @@ def open_inbox(
             folder_bytes=1000 * coursedir.max_dir_size,
         ),
         group_shared=coursedir.groupshared,
-        wanted=_choice(coursedir.student_id, coursedir.student_id_exclude.split(",")),
-    )
-
-
-def _choice(wanted: str, excluded: Collection[str]) -> Callable[[str], bool]:
-    """Whether a student is meant by nbgrader's options: a pattern, or one id to the letter."""
-    return lambda student: (
-        student not in excluded and (student == wanted or fnmatch.fnmatchcase(student, wanted))
+        wanted=functools.partial(is_meant, coursedir),
     )
 
 
