@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import nbgrader.apps.api
 import nbgrader.apps.autogradeapp
@@ -25,7 +25,7 @@ from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters.autograde import Autograde
-from nbgrader.converters.base import NbGraderException
+from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.converters.generate_feedback import GenerateFeedback
 from nbgrader.preprocessors import (
     AssignLatePenalties,
@@ -150,7 +150,7 @@ class WalledAutograde(Autograde):
     def start(self) -> None:
         """Grade what is to be graded. Raises NbGraderException where anything was not."""
         if self.config.get("Execute", Config()).get("enabled", True) is False:
-            self._stop("--no-execute is refused: points are earned by checks that ran")
+            _stop(self, "--no-execute is refused: points are earned by checks that ran")
         if self.run_student_code_with_all_my_rights:
             self.log.warning(UNPROTECTED_WARNING)
         with ExitStack() as self._open:
@@ -162,11 +162,7 @@ class WalledAutograde(Autograde):
                 }
                 super().start()
             except (AssignmentError, LimitsError, WallError) as error:
-                self._stop(str(error))
-
-    def _stop(self, message: str) -> None:
-        self.log.error(message)
-        raise NbGraderException(message)
+                _stop(self, str(error))
 
     def _wall(self, assignment: Assignment) -> Wall:
         return Wall(
@@ -190,11 +186,12 @@ class WalledAutograde(Autograde):
 
     def init_notebooks(self) -> None:
         """Find who submitted. A student id is taken literally first, then as a glob."""
-        self._students = students_of(self.coursedir, self.coursedir.submitted_directory)
+        self._students = _students(self, self.coursedir.submitted_directory)
         if not self._students:
-            self._stop(
+            _stop(
+                self,
                 f"no submission of {self.coursedir.assignment_id} by {self.coursedir.student_id} "
-                f"in {self.coursedir.submitted_directory}/; run `nbgrader collect` first"
+                f"in {self.coursedir.submitted_directory}/; run `nbgrader collect` first",
             )
 
     def convert_notebooks(self) -> None:
@@ -216,7 +213,7 @@ class WalledAutograde(Autograde):
             self.log.warning("To look at:\n  %s", "\n  ".join(self._remarks))
         if failed:
             count = f"{len(failed)} of {len(self._students)} submissions could not be graded"
-            self._stop("\n  ".join([f"{count}:", *failed]))
+            _stop(self, "\n  ".join([f"{count}:", *failed]))
 
     def _grade(self, student: str) -> None:
         folder = self._submitted(student)
@@ -338,14 +335,24 @@ class LiteralFeedback(GenerateFeedback):
     def init_notebooks(self) -> None:
         pattern = f"{self.coursedir.notebook_id}.ipynb"
         self.assignments: dict[str, list[str]] = {}
-        for student in students_of(self.coursedir, self.coursedir.autograded_directory):
+        for student in _students(self, self.coursedir.autograded_directory):
             folder = Path(self._format_source(self.coursedir.assignment_id, student))
             if found := sorted(map(str, folder.glob(pattern))):
                 self.assignments[str(folder)] = found
         if not self.assignments:
-            message = f"nothing of {self.coursedir.assignment_id} is autograded yet"
-            self.log.error(message)
-            raise NbGraderException(message)
+            _stop(self, f"nothing of {self.coursedir.assignment_id} is autograded yet")
+
+
+def _students(converter: BaseConverter, step: str) -> list[str]:
+    try:
+        return students_of(converter.coursedir, step)
+    except PermissionError as error:
+        _stop(converter, f"{error.filename} cannot be read by this account ({error.strerror})")
+
+
+def _stop(converter: BaseConverter, message: str) -> NoReturn:
+    converter.log.error(message)
+    raise NbGraderException(message)
 
 
 def read_timestamp(folder: Path) -> dt.datetime | None:

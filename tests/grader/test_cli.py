@@ -218,9 +218,11 @@ def test_submissions_that_nobody_may_look_into_are_no_empty_class(course: MiniCo
     try:
         with as_an_ordinary_user():
             code, output = course.run("run", ASSIGNMENT)
+            result = course.api().autograde(ASSIGNMENT, "*")
     finally:
         (course.root / "submitted").chmod(0o755)
     assert_refused(course, code, output, "submitted: Permission denied")
+    assert "submitted cannot be read by this account" in result["log"]
 
 
 @pytest.mark.parametrize("which", ["submission", "student"])
