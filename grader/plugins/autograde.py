@@ -48,9 +48,9 @@ from grader.course.assignment import (
 )
 from grader.course.secret import check_seed, course_secret
 from grader.engine import record
-from grader.submissions.intake import Intake, parse_time, read_contents, take_in
+from grader.submissions.intake import Intake, read_contents, take_in
 from grader.submissions.students import students_of
-from grader.submissions.submission import SubmissionError, UnsafeFile, read_plain_file
+from grader.submissions.submission import SubmissionError
 from grader.wall.examine import ExaminationLost, Examined, Wall
 from grader.wall.sandbox import UNPROTECTED_WARNING, LimitsError, WallError, limits_of
 
@@ -216,13 +216,12 @@ class WalledAutograde(Autograde):
             _stop(self, "\n  ".join([f"{count}:", *failed]))
 
     def _grade(self, student: str) -> None:
-        folder = self._submitted(student)
-        timestamp = read_timestamp(folder)
-        if not self._is_new(student, timestamp):
+        folder, assignments = self._submitted(student), self._assignments.values()
+        contents = read_contents(folder, assignments)
+        if not self._is_new(student, contents.timestamp):
             self.log.info("Skipping existing assignment: %s", self._dest(student))
             return
-        assignments = self._assignments.values()
-        taken = take_in(folder, read_contents(folder, assignments), assignments)
+        taken = take_in(folder, contents, assignments)
         for name in set(self._assignments) - set(taken.submissions):
             self.log.warning("%s: no %s.ipynb", student, name)
         examined = dict(self._examine(taken, student))
@@ -353,19 +352,3 @@ def _students(converter: BaseConverter, step: str) -> list[str]:
 def _stop(converter: BaseConverter, message: str) -> NoReturn:
     converter.log.error(message)
     raise NbGraderException(message)
-
-
-def read_timestamp(folder: Path) -> dt.datetime | None:
-    """When it was submitted, in UTC, by the file that `nbgrader collect` keeps; None without one.
-
-    Raises SubmissionError for a file that holds no time.
-    """
-    data = read_plain_file(folder, "timestamp.txt", 1000)
-    if not data or not data.strip():
-        return None
-    try:
-        return parse_time(data.decode())
-    except ValueError:
-        raise UnsafeFile(
-            "timestamp.txt holds no time: look at the folder; no grade changed"
-        ) from None

@@ -27,7 +27,7 @@ from nbgrader.exchange.default import ExchangeCollect, ExchangeReleaseFeedback
 from nbgrader.utils import notebook_hash
 
 from grader.submissions import folders
-from grader.submissions.intake import SECRET, TIMESTAMP, parse_time
+from grader.submissions.intake import MAX_LINE_BYTES, SECRET, TIMESTAMP, parse_time
 from grader.submissions.students import is_meant
 from grader.submissions.submission import SubmissionError, read_plain_file
 from grader.submissions.tree import Selection, opened, read_tree
@@ -348,7 +348,7 @@ def _owner(status: os.stat_result) -> str:
 def _timestamp(place: Path) -> dt.datetime | None:
     """When the submission was handed in that is in the course's folder now."""
     try:
-        return parse_time((read_plain_file(place, TIMESTAMP, 1000) or b"").decode())
+        return parse_time((read_plain_file(place, TIMESTAMP, MAX_LINE_BYTES) or b"").decode())
     except (SubmissionError, ValueError):
         return None
 

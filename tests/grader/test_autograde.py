@@ -194,7 +194,7 @@ def test_a_timestamp_that_is_none_is_told(course: Path, text: str) -> None:
     submit(course, "timeless", notebook(), text)
     result = NbGraderAPI(config=config(course)).autograde("small", "timeless")
     assert not result["success"]
-    assert "timestamp.txt holds no time" in result["log"]
+    assert "timestamp.txt holds no date" in result["log"]
     assert not autograded(course, "timeless").exists()
 
 
