@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
 from collections.abc import Callable
 from contextlib import closing
@@ -15,11 +14,11 @@ from nbgrader.apps.baseapp import NbGrader
 from nbgrader.converters import BaseConverter, GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
-from nbgrader.utils import find_all_files
 
 from grader.course.assignment import (
     Assignment,
     compare_with_gradebook,
+    given_files,
     read_assignment,
     source_notebooks,
 )
@@ -129,10 +128,3 @@ def late_policy(app: NbGrader) -> Penalty:
     assigner.init_plugin()
     policy: Penalty = assigner.plugin_inst.late_submission_penalty
     return policy
-
-
-def given_files(source: Path, ignore: list[str], excluded: list[str]) -> dict[str, bytes]:
-    """The assignment's own files beside its notebooks, which replace a submission's."""
-    found = find_all_files(str(source), [*ignore, "*.ipynb"])
-    paths = {os.path.relpath(path, source): Path(path) for path in found}
-    return {name: path.read_bytes() for name, path in paths.items() if name not in excluded}

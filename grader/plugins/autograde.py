@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
-import os
-import shutil
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -35,7 +33,7 @@ from nbgrader.preprocessors import (
     NbGraderPreprocessor,
     SaveAutoGrades,
 )
-from nbgrader.utils import find_all_files, is_grade, is_solution
+from nbgrader.utils import is_grade, is_solution
 from traitlets import Bool, Dict, List
 from traitlets.config import Config
 
@@ -43,6 +41,7 @@ from grader.course.assignment import (
     Assignment,
     AssignmentError,
     compare_with_gradebook,
+    given_files,
     read_assignment,
     source_notebooks,
 )
@@ -175,10 +174,9 @@ class WalledAutograde(Autograde):
     def _read_assignments(self) -> dict[str, Assignment]:
         """The assignment's notebooks by name, as in source/ and as in the gradebook."""
         name = self.coursedir.assignment_id
-        folder = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", name))
         found = {}
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            for path in source_notebooks(folder):
+            for path in source_notebooks(self._source()):
                 if fnmatch.fnmatchcase(path.stem, self.coursedir.notebook_id):
                     found[path.stem] = read_assignment(path, name, self.config)
                     compare_with_gradebook(found[path.stem], gradebook)
@@ -249,6 +247,10 @@ class WalledAutograde(Autograde):
                     self.log.debug("%s: during %s: %r", student, verdict.grade_id, said)
             yield name, examined
 
+    def _source(self) -> Path:
+        step, name = self.coursedir.source_directory, self.coursedir.assignment_id
+        return Path(self.coursedir.format_path(step, ".", name))
+
     def _dest(self, student: str) -> Path:
         return Path(self._format_dest(self.coursedir.assignment_id, student))
 
@@ -297,15 +299,13 @@ class WalledAutograde(Autograde):
         if dest.exists() and set(self._assignments) >= {p.stem for p in dest.glob("*.ipynb")}:
             nbgrader.utils.rmtree(str(dest))
         dest.mkdir(parents=True, exist_ok=True)
-        source = self.coursedir.format_path(self.coursedir.source_directory, ".", name)
-        for path in find_all_files(source, [*self.coursedir.ignore, "*.ipynb"]):
-            copy = dest / os.path.relpath(path, source)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.unlink(missing_ok=True)
-            shutil.copy(path, copy)
-        for file, content in taken.files.items():
-            (dest / file).unlink(missing_ok=True)
-            (dest / file).write_bytes(content)
+        excluded = self.exclude_overwriting.get(name, [])
+        given = given_files(self._source(), self.coursedir.ignore, excluded)
+        for file, content in {**taken.files, **given}.items():
+            path = dest / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.write_bytes(content)
 
     def _record(self, notebook: str, student: str, examined: Examined) -> None:
         resources = {

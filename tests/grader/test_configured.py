@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from nbgrader.coursedir import CourseDirectory
 
-from grader.configured import given_files
+from grader.course.assignment import given_files
 from grader.submissions.students import students_of
 
 STUDENTS = ["a b", "ada", "al[1]", "al1", "ü*"]
