@@ -26,7 +26,7 @@ from traitlets.config import Config, Configurable
 from grader.configured import Configured, configured
 from grader.course.assignment import AssignmentError
 from grader.engine.engine import Engine
-from grader.engine.events import Failed, Skipped, Waiting
+from grader.engine.events import Event, Failed, Skipped, Waiting
 from grader.engine.executors import ClusterError, cluster_engine, cores, local_engine
 from grader.engine.gradebook import GradebookError, GradebookGoneError
 from grader.engine.pipeline import ClassRun, StoppedError
@@ -94,6 +94,8 @@ class ClassApp(NbGrader):
         help="The log: one line of JSON for each submission, with every cell's time. Empty: none.",
     ).tag(config=True)
 
+    _report: Report | None = None  # once work is under way
+
     raise_config_file_errors = True  # and not grade by other rules than the course's
 
     def _classes_default(self) -> list[type]:
@@ -140,7 +142,8 @@ class ClassApp(NbGrader):
         except _TOLD as error:
             self.give_up(str(error), self._code(error))
         except OSError as error:
-            self.give_up(f"{error.filename or error}: {error.strerror}", self._code(error))
+            where = f"{error.filename}: " if error.filename else ""
+            self.give_up(f"{where}{error.strerror or error}", self._code(error))
         except KeyboardInterrupt:
             print(f"\n{self.name}: stopped; the same command goes on from here", file=sys.stderr)
             sys.stdout.flush()
@@ -166,9 +169,12 @@ class ClassApp(NbGrader):
             print(UNPROTECTED_WARNING, file=sys.stderr)
         return opened
 
-    def report(self, event: Any) -> None:
-        """Say what the run waits for before there is a proper report."""
-        self.console.print(escape(f"waiting: {event.reason}"))
+    def report(self, event: Event) -> None:
+        """Tell the report; before there is one, say what the run waits for."""
+        if self._report is not None:
+            self._report(event)
+        elif isinstance(event, Waiting):
+            self.console.print(escape(f"waiting: {event.reason}"))
 
     def engine(self) -> Engine:
         """Where submissions are examined. Raises ClusterError."""
@@ -182,9 +188,9 @@ class ClassApp(NbGrader):
 
     def _code(self, error: Exception) -> int:
         """What to exit with: 3 once there is a report, and so work under way."""
-        if not isinstance(self.report, Report):
+        if self._report is None:
             return NOTHING_DONE
-        graded = self.report.totals.count["graded"]
+        graded = self._report.totals.count["graded"]
         return STOPPED if graded or not isinstance(error, WallUnavailableError) else NOTHING_DONE
 
     def _choose_assignment(self) -> None:
@@ -226,7 +232,7 @@ class RunApp(ClassApp):
                 Report(self.console, self.log_file(), opened.gradebook.max_score) as report,
                 self.engine() as engine,
             ):
-                self.report = report  # type: ignore[method-assign]
+                self._report = report
                 run = ClassRun(opened.course, opened.recorder, engine, report)
                 run.grade(students, self.force)
                 if self.feedback:
@@ -294,7 +300,7 @@ class WatchApp(ClassApp):
             Report(self.console, self.log_file(), opened.gradebook.max_score, quiet=True) as report,
             self.engine() as engine,
         ):
-            self.report = report  # type: ignore[method-assign]
+            self._report = report
             run = ClassRun(opened.course, opened.recorder, engine, report)
             # What a run before this one collected and did not come to grade is graded first.
             self._under_way = dict.fromkeys(
