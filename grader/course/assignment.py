@@ -122,8 +122,8 @@ def read_assignment(source: Path, name: str, config: Config | None = None) -> As
 
     try:
         notebook = nbformat.read(source, as_version=4)
-    except FileNotFoundError:
-        raise AssignmentError(f"{source} is missing; is the assignment's name right?") from None
+    except OSError as error:
+        raise AssignmentError(f"{source} cannot be read ({error.strerror})") from None
     except Exception as error:
         raise AssignmentError(f"{source} is not a notebook: {error}") from error
     return _Reader(name, source.stem, notebook, config or Config()).assignment()

@@ -28,7 +28,7 @@ from grader.engine.gradebook import Marks, Sheet
 from grader.feedback import page as feedback
 from grader.submissions.submission import Submission
 from grader.wall.examine import Examined, Wall
-from grader.wall.sandbox import Limits
+from grader.wall.sandbox import Limits, WallError
 
 PRINTED = 2000
 """Characters kept of what is printed during a graded cell."""
@@ -154,7 +154,7 @@ def _wall(master: Master) -> Wall:
         wall = Wall(assignment, master.limits, master.hidden, master.protected)
         try:
             wall.start()
-        except Exception as error:
+        except (WallError, OSError) as error:
             raise WallUnavailableError(str(error)) from error
         atexit.register(wall.close)
         walls[master] = wall
