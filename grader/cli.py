@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import logging
 import os
 import signal
@@ -24,30 +23,28 @@ from rich.markup import escape
 from traitlets import Bool, Float, Integer, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
-from grader.configured import Configured, configured, students_of
+from grader.configured import Configured, configured
 from grader.course.assignment import AssignmentError
 from grader.engine.engine import Engine
-from grader.engine.events import Failed, Skipped, Waiting
+from grader.engine.events import Event, Failed, Skipped, Waiting
 from grader.engine.executors import ClusterError, cluster_engine, cores, local_engine
 from grader.engine.gradebook import GradebookError, GradebookGoneError
 from grader.engine.pipeline import ClassRun, StoppedError
 from grader.engine.progress import Report
 from grader.engine.worker import WallUnavailableError
 from grader.submissions.folders import BusyError, claimed
+from grader.submissions.students import students_of
 from grader.submissions.watch import FeedbackRelease, open_inbox
 from grader.wall.sandbox import UNPROTECTED_WARNING
 
 UNGRADED, NOTHING_DONE, STOPPED, INTERRUPTED = 1, 2, 3, 130
-
-REMARKS, NOTES = 50, 5
-"""Submissions, and notes on each, that are listed at the end of a run; the log has them all."""
 
 SAID_AGAIN = 600.0
 """Seconds after which a watch says again what holds it up."""
 
 EXIT_CODES = """
 Exit codes: 0 everything is graded; 1 some submissions could not be, and are listed; 2 nothing was
-done: wrong arguments or configuration, a student who submitted nothing, no wall, no gradebook;
+done: wrong arguments or configuration, a --student who submitted nothing, no wall, no gradebook;
 3 stopped on the way, by a full disk or by a database or cluster that went away: the same command
 goes on from there; 130 Ctrl-C.
 """
@@ -97,6 +94,8 @@ class ClassApp(NbGrader):
         help="The log: one line of JSON for each submission, with every cell's time. Empty: none.",
     ).tag(config=True)
 
+    _report: Report | None = None  # once work is under way
+
     raise_config_file_errors = True  # and not grade by other rules than the course's
 
     def _classes_default(self) -> list[type]:
@@ -143,7 +142,8 @@ class ClassApp(NbGrader):
         except _TOLD as error:
             self.give_up(str(error), self._code(error))
         except OSError as error:
-            self.give_up(f"{error.filename or error}: {error.strerror}", self._code(error))
+            where = f"{error.filename}: " if error.filename else ""
+            self.give_up(f"{where}{error.strerror or error}", self._code(error))
         except KeyboardInterrupt:
             print(f"\n{self.name}: stopped; the same command goes on from here", file=sys.stderr)
             sys.stdout.flush()
@@ -169,9 +169,12 @@ class ClassApp(NbGrader):
             print(UNPROTECTED_WARNING, file=sys.stderr)
         return opened
 
-    def report(self, event: Any) -> None:
-        """Say what the run waits for before there is a proper report."""
-        self.console.print(escape(f"waiting: {event.reason}"))
+    def report(self, event: Event) -> None:
+        """Tell the report; before there is one, say what the run waits for."""
+        if self._report is not None:
+            self._report(event)
+        elif isinstance(event, Waiting):
+            self.console.print(escape(f"waiting: {event.reason}"))
 
     def engine(self) -> Engine:
         """Where submissions are examined. Raises ClusterError."""
@@ -185,9 +188,9 @@ class ClassApp(NbGrader):
 
     def _code(self, error: Exception) -> int:
         """What to exit with: 3 once there is a report, and so work under way."""
-        if not isinstance(self.report, Report):
+        if self._report is None:
             return NOTHING_DONE
-        graded = self.report.totals.count["graded"]
+        graded = self._report.totals.count["graded"]
         return STOPPED if graded or not isinstance(error, WallUnavailableError) else NOTHING_DONE
 
     def _choose_assignment(self) -> None:
@@ -229,33 +232,27 @@ class RunApp(ClassApp):
                 Report(self.console, self.log_file(), opened.gradebook.max_score) as report,
                 self.engine() as engine,
             ):
-                self.report = report  # type: ignore[method-assign]
+                self._report = report
                 run = ClassRun(opened.course, opened.recorder, engine, report)
                 run.grade(students, self.force)
                 if self.feedback:
                     run.make_feedback(students, self.force)
-        self.console.print(report.summary())
-        for failure in report.totals.failures:
-            self.console.print(f"not graded: {escape(failure.student)}: {escape(failure.reason)}")
-        remarks = report.totals.remarks
-        for graded in remarks[:REMARKS]:
-            said = f"{graded.student}: {'; '.join(graded.notes[:NOTES])}"
-            if len(graded.notes) > NOTES:
-                said += f"; and {len(graded.notes) - NOTES} more, in the log"
-            self.console.print(f"to look at: {escape(said)}")
-        if len(remarks) > REMARKS:
-            self.console.print(f"to look at: {len(remarks) - REMARKS} more, in the log")
+        report.print_summary()
         return UNGRADED if report.totals.failures else 0
 
     def _nothing_to_grade(self, opened: Configured) -> int:
-        """Say so; only a student who was named and is not there is an error."""
+        """Say so; it is an error where an id or a pattern was given, which is wrong then."""
         name, wanted = self.coursedir.assignment_id, self.coursedir.student_id
-        who = "nobody" if wanted == "*" else f"no student {wanted!r}"
         place = opened.course.submitted("STUDENT")
+        if wanted != "*":
+            self.give_up(
+                f"no student {wanted!r} has submitted {name}: check --student, and "
+                f"CourseDirectory.student_id_exclude; submissions belong in {place}"
+            )
         self.console.print(
-            escape(f"nothing to grade: {who} has submitted {name}; submissions belong in {place}")
+            escape(f"nothing to grade: nobody has submitted {name}; submissions belong in {place}")
         )
-        return 0 if glob.has_magic(wanted) else NOTHING_DONE
+        return 0
 
     def _rehearse(self, opened: Configured, students: list[str]) -> int:
         with self.engine() as engine:
@@ -303,13 +300,16 @@ class WatchApp(ClassApp):
             Report(self.console, self.log_file(), opened.gradebook.max_score, quiet=True) as report,
             self.engine() as engine,
         ):
-            self.report = report  # type: ignore[method-assign]
+            self._report = report
             run = ClassRun(opened.course, opened.recorder, engine, report)
             # What a run before this one collected and did not come to grade is graded first.
             self._under_way = dict.fromkeys(
                 students_of(self.coursedir, self.coursedir.submitted_directory)
             )
-            self.console.print(f"watching for {self.coursedir.assignment_id}; Ctrl-C ends it")
+            wanted = self.coursedir.student_id
+            of = "" if wanted == "*" else f" of students like {wanted!r}"
+            watched = escape(f"{self.coursedir.assignment_id}{of}")
+            self.console.print(f"watching for {watched}; Ctrl-C ends it")
             while True:
                 try:
                     run.follow(self._rounds(), self._done, self.feedback)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import glob
-import os
 import re
 from collections.abc import Callable
 from contextlib import closing
@@ -16,11 +14,11 @@ from nbgrader.apps.baseapp import NbGrader
 from nbgrader.converters import BaseConverter, GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
-from nbgrader.utils import find_all_files
 
 from grader.course.assignment import (
     Assignment,
     compare_with_gradebook,
+    given_files,
     read_assignment,
     source_notebooks,
 )
@@ -29,7 +27,8 @@ from grader.engine.gradebook import Gradebook, Penalty
 from grader.engine.pipeline import Course
 from grader.engine.record import Recorder
 from grader.engine.worker import Master
-from grader.plugins.autograde import ShowHiddenTests, WalledAutograde, limits_of
+from grader.plugins.autograde import ShowHiddenTests, WalledAutograde
+from grader.wall.sandbox import limits_of
 
 
 @dataclass(frozen=True)
@@ -129,36 +128,3 @@ def late_policy(app: NbGrader) -> Penalty:
     assigner.init_plugin()
     policy: Penalty = assigner.plugin_inst.late_submission_penalty
     return policy
-
-
-def given_files(source: Path, ignore: list[str], excluded: list[str]) -> dict[str, bytes]:
-    """The assignment's own files beside its notebooks, which replace a submission's."""
-    found = find_all_files(str(source), [*ignore, "*.ipynb"])
-    paths = {os.path.relpath(path, source): Path(path) for path in found}
-    return {name: path.read_bytes() for name, path in paths.items() if name not in excluded}
-
-
-def students_of(coursedir: CourseDirectory, step: str) -> list[str]:
-    """The ids of the students who have a folder of the assignment in a step of the course.
-
-    `CourseDirectory.student_id` is a pattern, or one id to the letter; `student_id_exclude` holds.
-    A student whose folder nobody may look into is among them: to be told, not to be left out.
-    Raises PermissionError where that is so for the whole step.
-    """
-    wanted, name = coursedir.student_id, coursedir.assignment_id
-    whole = Path(coursedir.root, step)
-    if whole.exists():
-        os.scandir(whole).close()
-    excluded = set(filter(None, coursedir.student_id_exclude.split(",")))
-    exact = Path(coursedir.format_path(step, wanted, name))
-    if wanted != "*" and os.path.lexists(exact):
-        return [] if wanted in excluded else [wanted]
-    pattern = coursedir.format_path(glob.escape(step), wanted, glob.escape(name))
-    shape = re.compile(coursedir.format_path(step, "(?P<student>.*)", re.escape(name), escape=True))
-    above, last = os.path.split(pattern)
-    paths = glob.glob(pattern)
-    if last == glob.escape(name):  # the student's folder is above the assignment's
-        closed = [p for p in glob.glob(above) if not os.access(p, os.X_OK, effective_ids=True)]
-        paths += [os.path.join(path, name) for path in closed]
-    found = (shape.fullmatch(path) for path in paths)
-    return sorted({match["student"] for match in found if match} - excluded)

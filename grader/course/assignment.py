@@ -6,7 +6,7 @@ import ast
 import copy
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -122,8 +122,8 @@ def read_assignment(source: Path, name: str, config: Config | None = None) -> As
 
     try:
         notebook = nbformat.read(source, as_version=4)
-    except FileNotFoundError:
-        raise AssignmentError(f"{source} is missing; is the assignment's name right?") from None
+    except OSError as error:
+        raise AssignmentError(f"{source} cannot be read ({error.strerror})") from None
     except Exception as error:
         raise AssignmentError(f"{source} is not a notebook: {error}") from error
     return _Reader(name, source.stem, notebook, config or Config()).assignment()
@@ -135,6 +135,21 @@ def source_notebooks(folder: Path) -> list[Path]:
     if not found:
         raise AssignmentError(f"no notebook in {folder}; is the assignment's name right?")
     return found
+
+
+def given_files(
+    folder: Path, ignore: Collection[str], excluded: Collection[str]
+) -> dict[str, bytes]:
+    """An assignment's own files beside its notebooks, by path in its source folder.
+
+    They replace a submission's. ignore: patterns of names (`CourseDirectory.ignore`). excluded:
+    paths of those that students may change (`Autograde.exclude_overwriting`).
+    """
+    from nbgrader.utils import find_all_files  # noqa: PLC0415
+
+    found = map(Path, find_all_files(str(folder), [*ignore, "*.ipynb"]))
+    paths = {str(path.relative_to(folder)): path for path in found}
+    return {name: path.read_bytes() for name, path in paths.items() if name not in excluded}
 
 
 class _Reader:

@@ -78,9 +78,8 @@ def prepare(folder: Path) -> NbGraderAPI:
     except OSError as error:
         raise DemoError(f"cannot write {error.filename}: {error.strerror}") from error
     config = PyFileConfigLoader("nbgrader_config.py", path=str(folder)).load_config()
-    config.WalledAutograde.limits = {
-        "check_seconds": 3.0
-    }  # long enough to recognise an endless loop
+    # long enough to recognise an endless loop
+    config.WalledAutograde.limits = {"check_seconds": 3.0}
     return NbGraderAPI(config=config)
 
 

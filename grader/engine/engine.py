@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 ATTEMPTS = 3
+"""How often a task is tried where nothing else can be to blame."""
 
 SECOND = 1.0
-SOON = 0.1
 """How long the engine waits for its workers before it says that it still does."""
+
+SOON = 0.1
+"""Seconds after which it asks again for tasks where there were none."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

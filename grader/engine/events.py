@@ -19,7 +19,7 @@ class Recorded:
     """A submission was graded and its results are in the gradebook.
 
     seconds: wall time of examining it; cells: of each cell, by its id or position.
-    timed_out: the cells that ran into a limit. notes: what staff should see. printed: for staff
+    timed_out: those that ran into a limit on time. notes: what staff should see. printed: for staff
     too, what was printed during graded cells.
     resumed: a killed run had examined it; only recording was left.
     """

@@ -12,7 +12,7 @@ from typing import Any
 from grader.engine.engine import Engine
 from grader.engine.worker import WallUnavailableError, follow_parent
 
-_GONE = (OSError, TimeoutError, AttributeError, cf.CancelledError, asyncio.CancelledError)
+_GONE = (OSError, AttributeError, cf.CancelledError, asyncio.CancelledError)
 """What a Dask client raises whose scheduler has gone: an AttributeError once it has closed."""
 
 _LOGGERS = ("asyncio", "distributed", "distributed.client", "tornado", "tornado.application")
@@ -54,7 +54,7 @@ def cluster_engine(address: str) -> Engine:
     def client() -> Any:
         try:
             return distributed.Client(address, timeout=5)  # type: ignore[no-untyped-call]
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise ClusterError(f"no Dask scheduler answers at {address} ({error})") from error
 
     missing = f"the Dask cluster at {address} has no workers: start some"

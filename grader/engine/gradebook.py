@@ -8,11 +8,10 @@ several graders and formgrader share one gradebook without waiting long.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -517,16 +516,11 @@ class Gradebook:
             for row in rows
         ]
 
-    @contextlib.contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        with self._engine.begin() as db:
-            yield db
-
     def _transact(self, work: Callable[[sa.Connection], T]) -> T:
         """Do the work in one transaction, patiently."""
 
         def once() -> T:
-            with self._begin() as db:
+            with self._engine.begin() as db:
                 return work(db)
 
         return self.patiently(once)

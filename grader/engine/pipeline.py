@@ -30,7 +30,7 @@ from grader.engine.events import (
 )
 from grader.engine.record import Graded, Recorder, digest_of
 from grader.engine.worker import Examination, ExamineTask, Master, PagesTask, examine, make_pages
-from grader.feedback import page as feedback
+from grader.feedback.page import is_current, page_digest, write_pages
 from grader.submissions import folders, intake
 from grader.submissions.intake import Contents, Intake
 from grader.submissions.submission import SubmissionError
@@ -316,8 +316,8 @@ class ClassRun:
                     for name, sheet in sheets.get(student, {}).items()
                     if (autograded / f"{name}.ipynb").exists()
                 }
-                digest = feedback.page_digest(autograded, mine, course.shown) if mine else ""
-                if not mine or (not force and feedback.is_current(place, digest)):
+                digest = page_digest(autograded, mine, course.shown) if mine else ""
+                if not mine or (not force and is_current(place, digest)):
                     folders.tidy(place)
                     self._report(PageMade(student, fresh=False))
                     continue
@@ -342,7 +342,7 @@ class ClassRun:
         autograded = course.autograded(student)
         try:
             with folders.claimed(autograded):
-                feedback.write_pages(
+                write_pages(
                     course.feedback(student),
                     autograded,
                     pages,

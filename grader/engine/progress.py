@@ -33,9 +33,15 @@ from grader.engine.events import (
 PLAIN_EVERY = 5.0
 """Seconds between two lines of progress where the output is no terminal."""
 
+REMARKS, NOTES = 50, 5
+"""Submissions, and notes on each, that are listed at the end of a run; the log has them all."""
+
 
 class Totals:
-    """How many of each, and how fast: counted from the events."""
+    """How many of each, and how fast: counted from the events.
+
+    failures: all of them. remarks: the first submissions with notes, `count["remarks"]` in all.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.count: Counter[str] = Counter()
@@ -57,7 +63,8 @@ class Totals:
             case Recorded(score=score, timed_out=timed_out):
                 self.count.update(graded=1, phase=1, timeouts=bool(timed_out))
                 self.scores.append(score)
-                if event.notes:
+                self.count["remarks"] += bool(event.notes)
+                if event.notes and len(self.remarks) < REMARKS:
                     self.remarks.append(event)
             case Skipped():
                 self.count.update(skipped=1, phase=1)
@@ -102,7 +109,7 @@ class _Bar(Progress):
 
 
 class Report:
-    """Shows a run: a bar on a terminal, lines elsewhere, a table at the end; writes the log.
+    """Shows a run: a bar on a terminal, lines elsewhere, a summary at the end; writes the log.
 
     log: a file to which one JSON object is appended for each event, with every cell's time.
     quiet: a line for each submission, and no bar: for a watch that has no end.
@@ -166,8 +173,21 @@ class Report:
                 self._console.print(f"[yellow]waiting[/] {escape(reason)}")
         self._show()
 
-    def summary(self) -> Table:
-        """The table at the end of a run."""
+    def print_summary(self) -> None:
+        """The end of a run: how it went, who was not graded, and what staff should look at."""
+        totals = self.totals
+        self._console.print(self._table())
+        for failed in totals.failures:
+            self._say(failed)
+        for graded in totals.remarks:
+            said = f"{graded.student}: {'; '.join(graded.notes[:NOTES])}"
+            if len(graded.notes) > NOTES:
+                said += f"; and {len(graded.notes) - NOTES} more, in the log"
+            self._console.print(f"to look at: {escape(said)}")
+        if more := totals.count["remarks"] - len(totals.remarks):
+            self._console.print(f"to look at: {more} more, in the log")
+
+    def _table(self) -> Table:
         totals, count = self.totals, self.totals.count
         table = Table(show_header=False)
         seconds = time.monotonic() - self._began

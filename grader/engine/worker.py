@@ -10,12 +10,11 @@ import atexit
 import ctypes
 import json
 import pickle
-import re
 import signal
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,10 +28,7 @@ from grader.engine.gradebook import Marks, Sheet
 from grader.feedback import page as feedback
 from grader.submissions.submission import Submission
 from grader.wall.examine import Examined, Wall
-from grader.wall.sandbox import Limits
-
-TIMED_OUT = re.compile("did not finish within|for the whole submission are up")
-"""How the wall's messages speak of limits on time."""
+from grader.wall.sandbox import Limits, WallError
 
 PRINTED = 2000
 """Characters kept of what is printed during a graded cell."""
@@ -82,8 +78,8 @@ class Examination:
     """What examining a submission gave: by notebook the executed notebook (JSON) and the marks.
 
     seconds: wall time in all. cells: of each cell, by "notebook/grade_id" or "notebook/number".
-    timed_out: the cells that were stopped. notes: for staff. printed: also for staff, what was
-    printed during graded cells, the beginning of it, by cell.
+    timed_out: the cells that a limit on time kept from finishing. notes: for staff. printed: also
+    for staff, what was printed during graded cells, the beginning of it, by cell.
     """
 
     notebooks: dict[str, bytes] = field(default_factory=dict)
@@ -120,11 +116,9 @@ def examine(task: ExamineTask) -> Examination:
         name = wall.assignment.notebook
         notebooks[name] = _dumps(examined.notebook, master.lines)
         marks[name] = _marks(wall.assignment, submission, examined)
-        ids = [
-            cell.metadata.get("nbgrader", {}).get("grade_id") for cell in examined.notebook.cells
-        ]
-        cells |= {f"{name}/{ids[i] or i}": round(s, 4) for i, s in examined.seconds.items()}
-        timed_out += _timed_out(examined)
+        ids = [f"{name}/{cell.grade_id or i}" for i, cell in enumerate(submission.cells)]
+        cells |= {ids[i]: round(seconds, 4) for i, seconds in examined.seconds.items()}
+        timed_out += [ids[i] for i in examined.timed_out]
         notes += examined.notes
         said = {f"{name}/{v.grade_id}": (v.printed + v.written).strip() for v in examined.verdicts}
         printed |= {cell: text[:PRINTED] for cell, text in said.items() if text}
@@ -160,7 +154,7 @@ def _wall(master: Master) -> Wall:
         wall = Wall(assignment, master.limits, master.hidden, master.protected)
         try:
             wall.start()
-        except Exception as error:
+        except (WallError, OSError) as error:
             raise WallUnavailableError(str(error)) from error
         atexit.register(wall.close)
         walls[master] = wall
@@ -189,14 +183,3 @@ def _marks(assignment: Assignment, submission: Submission, examined: Examined) -
         if cell.kind == "answer":
             scores[cell.grade_id] = 0.0 if untouched else None
     return Marks(scores, frozenset(unanswered))
-
-
-def _seconds(submission: Submission, examined: Examined) -> Iterator[tuple[str, float]]:
-    for index, seconds in examined.seconds.items():
-        yield submission.cells[index].grade_id or f"cell {index + 1}", seconds
-
-
-def _timed_out(examined: Examined) -> list[str]:
-    """The graded cells that a limit on time cost points, and the notes on other cells' limits."""
-    failed = [v.grade_id for v in examined.verdicts if TIMED_OUT.search(v.message)]
-    return [*failed, *(note for note in examined.notes if TIMED_OUT.search(note))]

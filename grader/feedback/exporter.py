@@ -8,8 +8,8 @@ from nbconvert.exporters import Exporter
 from nbgrader.api import Gradebook as NbgraderGradebook
 from traitlets import default
 
-from grader.feedback.page import page
 from grader.engine.gradebook import Sheet
+from grader.feedback.page import page
 
 
 class FeedbackExporter(Exporter):

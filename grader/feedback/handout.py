@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nbgrader.exchange.default import ExchangeReleaseFeedback
 
-NEEDED = ("timestamp.txt", "submission_secret.txt")
+from grader.submissions.intake import SECRET, TIMESTAMP
 
 
 class ReleaseFeedback(ExchangeReleaseFeedback):
@@ -22,7 +22,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
         excluded = [name for name in self.coursedir.student_id_exclude.split(",") if name]
         for folder in sorted(map(Path, glob.glob(self.src_path))):
             student = folder.parent.name
-            if student in excluded or all((folder / name).exists() for name in NEEDED):
+            if student in excluded or all((folder / name).exists() for name in (TIMESTAMP, SECRET)):
                 continue
             excluded.append(student)
             self.log.warning(

@@ -26,9 +26,9 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
 
-from grader.submissions import folders
 from grader.engine.gradebook import Sheet
 from grader.engine.record import RECEIPT
+from grader.submissions import folders
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = ("image/png", "image/jpeg")

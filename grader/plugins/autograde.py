@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 import fnmatch
-import glob
-import math
-import os
-import re
-import shutil
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import nbgrader.apps.api
 import nbgrader.apps.autogradeapp
@@ -28,9 +23,8 @@ from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters.autograde import Autograde
-from nbgrader.converters.base import NbGraderException
+from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.converters.generate_feedback import GenerateFeedback
-from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
@@ -39,7 +33,7 @@ from nbgrader.preprocessors import (
     NbGraderPreprocessor,
     SaveAutoGrades,
 )
-from nbgrader.utils import find_all_files, is_grade, is_solution
+from nbgrader.utils import is_grade, is_solution
 from traitlets import Bool, Dict, List
 from traitlets.config import Config
 
@@ -47,15 +41,17 @@ from grader.course.assignment import (
     Assignment,
     AssignmentError,
     compare_with_gradebook,
+    given_files,
     read_assignment,
     source_notebooks,
 )
 from grader.course.secret import check_seed, course_secret
 from grader.engine import record
-from grader.submissions.intake import Intake, parse_time, read_contents, take_in
-from grader.submissions.submission import SubmissionError, UnsafeFile, read_plain_file
+from grader.submissions.intake import Intake, read_contents, take_in
+from grader.submissions.students import students_of
+from grader.submissions.submission import SubmissionError
 from grader.wall.examine import ExaminationLost, Examined, Wall
-from grader.wall.sandbox import UNPROTECTED_WARNING, Limits, WallError
+from grader.wall.sandbox import UNPROTECTED_WARNING, LimitsError, WallError, limits_of
 
 
 def use_wall(c: Config, show_hidden_tests_after_deadline: bool = False) -> None:
@@ -80,10 +76,6 @@ def use_wall(c: Config, show_hidden_tests_after_deadline: bool = False) -> None:
     c.Autograde.autograde_preprocessors = list(_RECORD)
     if show_hidden_tests_after_deadline:
         c.GenerateFeedback.preprocessors = [GetGrades, ShowHiddenTests, CSSHTMLHeaderPreprocessor]
-
-
-class LimitsError(ValueError):
-    """What the configuration says of `WalledAutograde.limits` is no limit."""
 
 
 class RecordVerdicts(SaveAutoGrades):
@@ -157,7 +149,7 @@ class WalledAutograde(Autograde):
     def start(self) -> None:
         """Grade what is to be graded. Raises NbGraderException where anything was not."""
         if self.config.get("Execute", Config()).get("enabled", True) is False:
-            self._stop("--no-execute is refused: points are earned by checks that ran")
+            _stop(self, "--no-execute is refused: points are earned by checks that ran")
         if self.run_student_code_with_all_my_rights:
             self.log.warning(UNPROTECTED_WARNING)
         with ExitStack() as self._open:
@@ -169,11 +161,7 @@ class WalledAutograde(Autograde):
                 }
                 super().start()
             except (AssignmentError, LimitsError, WallError) as error:
-                self._stop(str(error))
-
-    def _stop(self, message: str) -> None:
-        self.log.error(message)
-        raise NbGraderException(message)
+                _stop(self, str(error))
 
     def _wall(self, assignment: Assignment) -> Wall:
         return Wall(
@@ -186,35 +174,31 @@ class WalledAutograde(Autograde):
     def _read_assignments(self) -> dict[str, Assignment]:
         """The assignment's notebooks by name, as in source/ and as in the gradebook."""
         name = self.coursedir.assignment_id
-        folder = Path(self.coursedir.format_path(self.coursedir.source_directory, ".", name))
         found = {}
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
-            for path in source_notebooks(folder):
+            for path in source_notebooks(self._source()):
                 if fnmatch.fnmatchcase(path.stem, self.coursedir.notebook_id):
                     found[path.stem] = read_assignment(path, name, self.config)
                     compare_with_gradebook(found[path.stem], gradebook)
         return found
 
     def init_notebooks(self) -> None:
-        """Find the submissions' folders. A student id is taken literally first, then as a glob."""
-        self._students = students_folders(self.coursedir, self.coursedir.submitted_directory)
-        self.assignments: dict[str, list[str]] = {str(f): [] for f in self._students.values()}
-        if not self.assignments:
-            self._stop(
+        """Find who submitted. A student id is taken literally first, then as a glob."""
+        self._students = _students(self, self.coursedir.submitted_directory)
+        if not self._students:
+            _stop(
+                self,
                 f"no submission of {self.coursedir.assignment_id} by {self.coursedir.student_id} "
-                f"in {self.coursedir.submitted_directory}/; run `nbgrader collect` first"
+                f"in {self.coursedir.submitted_directory}/; run `nbgrader collect` first",
             )
 
     def convert_notebooks(self) -> None:
         """Grade one submission after the other; what could not be graded is listed at the end."""
         failed: list[str] = []
         self._remarks: list[str] = []
-        excluded = self.coursedir.student_id_exclude.split(",")
-        for student, folder in self._students.items():
-            if student in excluded:
-                continue
+        for student in self._students:
             try:
-                self._grade(folder, student)
+                self._grade(student)
             except (SubmissionError, ExaminationLost) as error:
                 failed.append(f"{student}: {error}")
                 self.log.error(failed[-1])
@@ -226,16 +210,16 @@ class WalledAutograde(Autograde):
         if self._remarks:
             self.log.warning("To look at:\n  %s", "\n  ".join(self._remarks))
         if failed:
-            count = f"{len(failed)} of {len(self.assignments)} submissions could not be graded"
-            self._stop("\n  ".join([f"{count}:", *failed]))
+            count = f"{len(failed)} of {len(self._students)} submissions could not be graded"
+            _stop(self, "\n  ".join([f"{count}:", *failed]))
 
-    def _grade(self, folder: Path, student: str) -> None:
-        timestamp = read_timestamp(folder)
-        if not self._is_new(student, timestamp):
+    def _grade(self, student: str) -> None:
+        folder, assignments = self._submitted(student), self._assignments.values()
+        contents = read_contents(folder, assignments)
+        if not self._is_new(student, contents.timestamp):
             self.log.info("Skipping existing assignment: %s", self._dest(student))
             return
-        assignments = self._assignments.values()
-        taken = take_in(folder, read_contents(folder, assignments), assignments)
+        taken = take_in(folder, contents, assignments)
         for name in set(self._assignments) - set(taken.submissions):
             self.log.warning("%s: no %s.ipynb", student, name)
         examined = dict(self._examine(taken, student))
@@ -262,6 +246,10 @@ class WalledAutograde(Autograde):
                 if said:
                     self.log.debug("%s: during %s: %r", student, verdict.grade_id, said)
             yield name, examined
+
+    def _source(self) -> Path:
+        step, name = self.coursedir.source_directory, self.coursedir.assignment_id
+        return Path(self.coursedir.format_path(step, ".", name))
 
     def _dest(self, student: str) -> Path:
         return Path(self._format_dest(self.coursedir.assignment_id, student))
@@ -311,15 +299,13 @@ class WalledAutograde(Autograde):
         if dest.exists() and set(self._assignments) >= {p.stem for p in dest.glob("*.ipynb")}:
             nbgrader.utils.rmtree(str(dest))
         dest.mkdir(parents=True, exist_ok=True)
-        source = self.coursedir.format_path(self.coursedir.source_directory, ".", name)
-        for path in find_all_files(source, [*self.coursedir.ignore, "*.ipynb"]):
-            copy = dest / os.path.relpath(path, source)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.unlink(missing_ok=True)
-            shutil.copy(path, copy)
-        for file, content in taken.files.items():
-            (dest / file).unlink(missing_ok=True)
-            (dest / file).write_bytes(content)
+        excluded = self.exclude_overwriting.get(name, [])
+        given = given_files(self._source(), self.coursedir.ignore, excluded)
+        for file, content in {**taken.files, **given}.items():
+            path = dest / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.write_bytes(content)
 
     def _record(self, notebook: str, student: str, examined: Examined) -> None:
         resources = {
@@ -346,69 +332,23 @@ class LiteralFeedback(GenerateFeedback):
     """`GenerateFeedback`, for student ids with glob characters as well."""
 
     def init_notebooks(self) -> None:
-        folders = students_folders(self.coursedir, self.coursedir.autograded_directory)
-        found = {
-            str(folder): sorted(map(str, folder.glob("*.ipynb"))) for folder in folders.values()
-        }
-        wanted = f"*/{self.coursedir.notebook_id}.ipynb"
-        self.assignments: dict[str, list[str]] = {
-            folder: kept
-            for folder, paths in found.items()
-            if (kept := [path for path in paths if fnmatch.fnmatchcase(path, wanted)])
-        }
+        pattern = f"{self.coursedir.notebook_id}.ipynb"
+        self.assignments: dict[str, list[str]] = {}
+        for student in _students(self, self.coursedir.autograded_directory):
+            folder = Path(self._format_source(self.coursedir.assignment_id, student))
+            if found := sorted(map(str, folder.glob(pattern))):
+                self.assignments[str(folder)] = found
         if not self.assignments:
-            message = f"nothing of {self.coursedir.assignment_id} is autograded yet"
-            self.log.error(message)
-            raise NbGraderException(message)
+            _stop(self, f"nothing of {self.coursedir.assignment_id} is autograded yet")
 
 
-def limits_of(given: Mapping[str, Any]) -> Limits:
-    """What `WalledAutograde.limits` says. Raises LimitsError."""
-    known = Limits.__dataclass_fields__
-    for name, value in given.items():
-        if name not in known:
-            raise LimitsError(f"no limit is called {name!r}; there are: {', '.join(known)}")
-        kinds = (int,) if isinstance(known[name].default, int) else (int, float)
-        if type(value) not in kinds or not 0 < value < math.inf:
-            whole = "whole " if float not in kinds else ""
-            raise LimitsError(f"the limit {name} is {value!r}; it is a {whole}number above 0")
-    return Limits(**given)
-
-
-def students_folders(course: CourseDirectory, step: str) -> dict[str, Path]:
-    """The folders of one step (`submitted`, ...) for the assignment, by student id, in order.
-
-    The course's student_id is taken literally first, then as a glob.
-    """
-    pattern = course.directory_structure.format(
-        nbgrader_step=glob.escape(step),
-        student_id="*",
-        assignment_id=glob.escape(course.assignment_id),
-    )
-    assignment = re.escape(course.assignment_id)
-    place = course.format_path(re.escape(step), "(?P<student_id>.*)", assignment, escape=True)
-    students = {}
-    for path in sorted(glob.glob(pattern, root_dir=course.root)):
-        match = re.fullmatch(place, os.path.join(course.root, path))
-        if match is not None:
-            students[match["student_id"]] = Path(course.root, path)
-    if course.student_id in students:
-        return {course.student_id: students[course.student_id]}
-    wanted = course.student_id
-    return {name: folder for name, folder in students.items() if fnmatch.fnmatchcase(name, wanted)}
-
-
-def read_timestamp(folder: Path) -> dt.datetime | None:
-    """When it was submitted, in UTC, by the file that `nbgrader collect` keeps; None without one.
-
-    Raises SubmissionError for a file that holds no time.
-    """
-    data = read_plain_file(folder, "timestamp.txt", 1000)
-    if not data or not data.strip():
-        return None
+def _students(converter: BaseConverter, step: str) -> list[str]:
     try:
-        return parse_time(data.decode())
-    except ValueError:
-        raise UnsafeFile(
-            "timestamp.txt holds no time: look at the folder; no grade changed"
-        ) from None
+        return students_of(converter.coursedir, step)
+    except PermissionError as error:
+        _stop(converter, f"{error.filename} cannot be read by this account ({error.strerror})")
+
+
+def _stop(converter: BaseConverter, message: str) -> NoReturn:
+    converter.log.error(message)
+    raise NbGraderException(message)

@@ -24,11 +24,11 @@ from grader.submissions.submission import (
 READS = 3
 """How often a folder that changes while it is read is read."""
 
-MAX_LINE_BYTES = 1000
-"""What such a file may have: a date of a million digits takes hours to read."""
-
 TIMESTAMP, SECRET = "timestamp.txt", "submission_secret.txt"
 """What nbgrader puts beside a submission; the second one names its feedback in the exchange."""
+
+MAX_LINE_BYTES = 1000
+"""What such a file may have: a date of a million digits takes hours to read."""
 
 
 class ChangingError(SubmissionError):
@@ -52,6 +52,23 @@ class Contents:
         for name, content in sorted(self.files.items()):
             total.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
         return total.hexdigest()
+
+    @property
+    def timestamp(self) -> dt.datetime | None:
+        """When it was submitted (UTC, naive); None where nobody wrote it down.
+
+        Raises TimestampError.
+        """
+        text = self.files.get(TIMESTAMP, b"").decode("utf-8", "replace").strip()
+        if not text:
+            return None
+        try:
+            return parse_time(text)
+        except ValueError:
+            raise TimestampError(
+                f"{TIMESTAMP} holds no date: write the date of submission there, for example "
+                "2030-05-01 18:00:00 UTC; no grade changed"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +110,7 @@ def take_in(folder: Path, contents: Contents, assignments: Collection[Assignment
     for _ in range(READS):
         submissions = _submissions(folder, contents, assignments)
         if submissions is not None:
-            timestamp = _timestamp(contents)
+            timestamp = contents.timestamp
             return Intake(submissions, timestamp, _kept(contents, timestamp), contents.digest)
         contents = read_contents(folder, assignments)
     raise ChangingError(
@@ -121,19 +138,6 @@ def _submissions(
     if not found and missing is not None:
         raise missing
     return found
-
-
-def _timestamp(contents: Contents) -> dt.datetime | None:
-    text = contents.files.get(TIMESTAMP, b"").decode("utf-8", "replace").strip()
-    if not text:
-        return None
-    try:
-        return parse_time(text)
-    except ValueError:
-        raise TimestampError(
-            f"{TIMESTAMP} holds no date: write the date of submission there, for example "
-            "2030-05-01 18:00:00 UTC; no grade changed"
-        ) from None
 
 
 def parse_time(text: str) -> dt.datetime:

@@ -11,6 +11,7 @@ import fnmatch
 import os
 import stat
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from grader.submissions.submission import TooLarge
@@ -36,22 +37,36 @@ def opened(path: str | Path, above: int | None = None) -> Iterator[int]:
         os.close(handle)
 
 
-def read_tree(folder: int, ignore: Collection[str], limit: int) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Selection:
+    """What is read of a folder, as nbgrader's `CourseDirectory` says what is copied.
+
+    ignore: patterns of names of files and folders that are left out. include: patterns of names,
+    one of which a file matches. file_bytes: a larger file is left out, or refused where it is a
+    notebook. folder_bytes: all files together; more is refused.
+    """
+
+    ignore: Collection[str] = ()
+    include: Collection[str] = ("*",)
+    file_bytes: int = 10**8
+    folder_bytes: int = 10**8
+
+
+def read_tree(folder: int, selection: Selection) -> dict[str, bytes]:
     """The plain files below an open folder, by path; links, pipes and the like are left out.
 
-    ignore: patterns of names that are left out. limit: bytes of all files together.
     Raises TooLarge (also for too many files, or too deep a folder) and OSError.
     """
-    tree = _Tree(ignore, limit)
+    tree = _Tree(selection)
     tree.read(folder, "", MAX_DEPTH)
     return tree.files
 
 
 class _Tree:
-    def __init__(self, ignore: Collection[str], limit: int) -> None:
+    def __init__(self, selection: Selection) -> None:
         self.files: dict[str, bytes] = {}
-        self._ignore = ignore
-        self._limit = self._room = limit
+        self._selection = selection
+        self._room = selection.folder_bytes
         self._entries = MAX_ENTRIES
 
     def read(self, folder: int, inside: str, depth: int) -> None:
@@ -62,7 +77,7 @@ class _Tree:
                 self._entries -= 1
                 if self._entries < 0:
                     raise TooLarge(f"it has more than {MAX_ENTRIES} files and folders")
-                if any(fnmatch.fnmatch(entry.name, pattern) for pattern in self._ignore):
+                if _matches(entry.name, self._selection.ignore):
                     continue
                 path = os.path.join(inside, entry.name)
                 if len(os.fsencode(path)) > MAX_PATH_BYTES:
@@ -70,7 +85,9 @@ class _Tree:
                 if entry.is_dir(follow_symlinks=False):
                     with opened(entry.name, folder) as below:
                         self.read(below, path, depth - 1)
-                elif entry.is_file(follow_symlinks=False):
+                elif entry.is_file(follow_symlinks=False) and _matches(
+                    entry.name, self._selection.include
+                ):
                     self._read_file(folder, entry.name, path)
 
     def _read_file(self, folder: int, name: str, path: str) -> None:
@@ -78,7 +95,19 @@ class _Tree:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return
+            if status.st_size > self._selection.file_bytes:
+                if name.endswith(".ipynb"):
+                    raise _too_large(path, self._selection.file_bytes, "max_file_size")
+                return
             self._room -= status.st_size
             if self._room < 0:
-                raise TooLarge(f"it has more than {self._limit / 2**20:.3g} MB")
+                raise _too_large("it", self._selection.folder_bytes, "max_dir_size")
             self.files[path] = file.read(status.st_size)
+
+
+def _matches(name: str, patterns: Collection[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _too_large(what: str, most: int, option: str) -> TooLarge:
+    return TooLarge(f"{what} has more than {most / 10**6:.3g} MB (CourseDirectory.{option})")

@@ -11,7 +11,6 @@ import contextlib
 import datetime as dt
 import errno
 import filecmp
-import fnmatch
 import functools
 import glob
 import logging
@@ -28,9 +27,10 @@ from nbgrader.exchange.default import ExchangeCollect, ExchangeReleaseFeedback
 from nbgrader.utils import notebook_hash
 
 from grader.submissions import folders
-from grader.submissions.intake import SECRET, TIMESTAMP, parse_time
+from grader.submissions.intake import MAX_LINE_BYTES, SECRET, TIMESTAMP, parse_time
+from grader.submissions.students import is_meant
 from grader.submissions.submission import SubmissionError, read_plain_file
-from grader.submissions.tree import opened, read_tree
+from grader.submissions.tree import Selection, opened, read_tree
 
 SETTLED = 10.0
 """Seconds without a change after which a submission counts as complete, whatever it lacks."""
@@ -58,8 +58,9 @@ class Inbox:
 
     submitted: a student's folder to collect into. keep: the last one before the due date counts
     (`ExchangeCollect.before_duedate`), where that is given. check_owner: leave what the student
-    does not own. ignore, limit: `CourseDirectory.ignore` and `max_dir_size` in bytes. wanted:
-    whether a student's submissions are collected at all.
+    does not own. selection: which files are collected. group_shared: whether the group may write to
+    them (`CourseDirectory.groupshared`). wanted: whether a student's submissions are collected at
+    all.
     """
 
     def __init__(
@@ -70,8 +71,8 @@ class Inbox:
         *,
         keep: Callable[[], dt.datetime | None] = lambda: None,
         check_owner: bool = True,
-        ignore: Collection[str] = (),
-        limit: int = 100 * 2**20,
+        selection: Selection = Selection(),  # noqa: B008, immutable
+        group_shared: bool = False,
         wanted: Callable[[str], bool] = lambda student: True,
     ) -> None:
         self._inbound = inbound
@@ -79,8 +80,8 @@ class Inbox:
         self._submitted = submitted
         self._keep = keep
         self._check_owner = check_owner
-        self._ignore = ignore
-        self._limit = limit
+        self._selection = selection
+        self._group_shared = group_shared
         self._wanted = wanted
         self._refused: set[str] = set()
         self._taken: dict[str, str] = {}
@@ -154,7 +155,8 @@ class Inbox:
                     return
             folders.tidy(place)
             try:
-                folders.write(place, files, mode=0o644)
+                mode = 0o664 if self._group_shared else 0o644
+                folders.write(place, files, mode, self._group_shared)
             except OSError as error:
                 if error.errno in {errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG}:
                     raise SubmissionError(
@@ -166,7 +168,7 @@ class Inbox:
     def _holds(self, place: Path, files: dict[str, bytes]) -> bool:
         try:
             with opened(place) as copy:
-                return read_tree(copy, self._ignore, self._limit) == files
+                return read_tree(copy, self._selection) == files
         except SubmissionError:  # staff put more there
             return False
 
@@ -179,7 +181,7 @@ class Inbox:
                         f"it is owned by {owner}: collect it with `nbgrader collect` if that is "
                         "right, or unset ExchangeCollect.check_owner"
                     )
-                return read_tree(folder, self._ignore, self._limit)
+                return read_tree(folder, self._selection)
         except OSError as error:
             if error.errno not in _STUDENTS_DOING:
                 raise
@@ -212,16 +214,15 @@ def open_inbox(
         submitted,
         keep=due if collect.before_duedate else lambda: None,
         check_owner=collect.check_owner,
-        ignore=coursedir.ignore,
-        limit=1000 * coursedir.max_dir_size,
-        wanted=_choice(coursedir.student_id, coursedir.student_id_exclude.split(",")),
-    )
-
-
-def _choice(wanted: str, excluded: Collection[str]) -> Callable[[str], bool]:
-    """Whether a student is meant by nbgrader's options: a pattern, or one id to the letter."""
-    return lambda student: (
-        student not in excluded and (student == wanted or fnmatch.fnmatchcase(student, wanted))
+        selection=Selection(
+            ignore=coursedir.ignore,
+            # nbgrader's own collect leaves these two out as well, and nobody is late any more
+            include=[*(coursedir.include or ["*"]), TIMESTAMP, SECRET],
+            file_bytes=1000 * (coursedir.max_file_size or coursedir.max_dir_size),
+            folder_bytes=1000 * coursedir.max_dir_size,
+        ),
+        group_shared=coursedir.groupshared,
+        wanted=functools.partial(is_meant, coursedir),
     )
 
 
@@ -347,7 +348,7 @@ def _owner(status: os.stat_result) -> str:
 def _timestamp(place: Path) -> dt.datetime | None:
     """When the submission was handed in that is in the course's folder now."""
     try:
-        return parse_time((read_plain_file(place, TIMESTAMP, 1000) or b"").decode())
+        return parse_time((read_plain_file(place, TIMESTAMP, MAX_LINE_BYTES) or b"").decode())
     except (SubmissionError, ValueError):
         return None
 

@@ -109,9 +109,7 @@ class Channel:
             return
         self._stream = _Stream(self._sandbox.fork(self.cpu_seconds))
         for source in list(self._cells):
-            if (
-                self.seconds_left() <= 0
-            ):  # what comes is told that; each cell would cost a grace more
+            if self.seconds_left() <= 0:  # each cell would cost a grace more
                 return
             try:
                 self.request(codec.Encoder().message("cell", source), self._limits.cell_seconds)

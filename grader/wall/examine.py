@@ -56,12 +56,14 @@ class Examined:
 
     notebook: executed, without hidden tests, safe to show. verdicts: one for each graded cell.
     notes: for staff, one line each. seconds: wall time, by cell index in the notebook.
+    timed_out: the cells, by index, that a limit on wall time kept from finishing.
     """
 
     notebook: NotebookNode
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...]
     seconds: dict[int, float]
+    timed_out: tuple[int, ...]
     cpu_seconds: float
 
     @property
@@ -196,5 +198,6 @@ def _examined(
         ordered,
         tuple(notes),
         {i: float(record["seconds"]) for i, record in records.items()},
+        tuple(i for i, record in records.items() if record["timed_out"]),
         cpu_seconds,
     )

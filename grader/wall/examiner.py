@@ -33,7 +33,7 @@ import numpy as np
 from grader.course.assignment import Assignment
 from grader.inside import confine
 from grader.wall import probe, standins
-from grader.wall.channel import CallFailed, Channel
+from grader.wall.channel import CallFailed, Channel, TimedOut
 from grader.wall.sandbox import Limits, Sandbox, WallError
 
 SEED = "TINYTORCH_CHECK_SEED"
@@ -90,11 +90,19 @@ class Examination:
         begun = time.perf_counter()
         if self._channel.seconds_left() <= 0:
             up = f"the {self._limits.submission_seconds:g} s for the whole submission are up"
-            record: dict[str, Any] = {"outputs": [], "passed": False, "message": up, "printed": ""}
+            record: dict[str, Any] = {
+                "outputs": [],
+                "passed": False,
+                "message": up,
+                "timed_out": True,
+            }
         elif step.grade_id is None:
             result = self._channel.run_cell(step.source)
-            stopped = str(result.failure) if result.failure else None
-            record = {"outputs": result.outputs, "complete": result.complete, "stopped": stopped}
+            record = {
+                "outputs": result.outputs,
+                "stopped": str(result.failure) if result.failure else None,
+                "timed_out": isinstance(result.failure, TimedOut),
+            }
         else:
             record = self._check(step.grade_id)
         return {**record, "grade_id": step.grade_id, "seconds": time.perf_counter() - begun}
@@ -102,21 +110,23 @@ class Examination:
     def _check(self, grade_id: str) -> dict[str, Any]:
         self._channel.rebuild()
         self._calls.begin()
-        message, written = None, io.StringIO()
+        message, timed_out, written = None, False, io.StringIO()
         backstop = self._limits.check_seconds + 2 * self._limits.grace_seconds
         try:
             with _written_to(written), _alarm_after(backstop):
                 exec(self._code[grade_id], dict(self._names))  # noqa: S102 - the course's own cell
         except CheckTimeout:
-            self.interrupted = True
+            self.interrupted = timed_out = True
             message = f"the check did not finish within {self._limits.check_seconds:g} s"
         except Exception as error:  # noqa: BLE001 - any of them is the verdict
             message = self._told(error)
         if self._calls.failure is not None:  # also where the check went on
             message = str(self._calls.failure)
+            timed_out = timed_out or isinstance(self._calls.failure, TimedOut)
         return {
             "passed": message is None,
             "message": _bounded(message or ""),
+            "timed_out": timed_out,
             "printed": self._calls.printed,
             "written": written.getvalue()[:10_000],
         }

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -85,6 +86,10 @@ class WallError(Exception):
     """The wall cannot be built here, or it broke; nothing may be graded without it."""
 
 
+class LimitsError(ValueError):
+    """What the configuration says of `WalledAutograde.limits` is no limit."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one submission may use."""
@@ -125,6 +130,19 @@ class Limits:
             "file_size": self.file_mb * 2**20,
             "scratch": self.scratch_mb * 2**20,
         }
+
+
+def limits_of(given: Mapping[str, Any]) -> Limits:
+    """What `WalledAutograde.limits` says. Raises LimitsError."""
+    known = Limits.__dataclass_fields__
+    for name, value in given.items():
+        if name not in known:
+            raise LimitsError(f"no limit is called {name!r}; there are: {', '.join(known)}")
+        kinds = (int,) if isinstance(known[name].default, int) else (int, float)
+        if type(value) not in kinds or not 0 < value < math.inf:
+            whole = "whole " if float not in kinds else ""
+            raise LimitsError(f"the limit {name} is {value!r}; it is a {whole}number above 0")
+    return Limits(**given)
 
 
 @dataclass(frozen=True)

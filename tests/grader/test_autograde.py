@@ -194,7 +194,7 @@ def test_a_timestamp_that_is_none_is_told(course: Path, text: str) -> None:
     submit(course, "timeless", notebook(), text)
     result = NbGraderAPI(config=config(course)).autograde("small", "timeless")
     assert not result["success"]
-    assert "timestamp.txt holds no time" in result["log"]
+    assert "timestamp.txt holds no date" in result["log"]
     assert not autograded(course, "timeless").exists()
 
 
@@ -269,6 +269,23 @@ def test_the_command_grades_with_the_wall(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert sum(score or 0 for score in scores(tmp_path, "good").values()) == TOTAL
     assert sum(score or 0 for score in scores(tmp_path, "half").values()) == TOTAL - 5
+
+
+def test_files_that_students_may_change_are_not_overwritten(tmp_path: Path) -> None:
+    """By nbgrader's option; of the students' own nothing is copied."""
+    write_source(tmp_path)
+    for name in ("helper.py", "deep/data.txt"):
+        path = tmp_path / "source" / "small" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("given")
+    submit(tmp_path, "good", notebook())
+    c = config(tmp_path)
+    c.Autograde.exclude_overwriting = {"small": ["helper.py"]}
+    api = NbGraderAPI(config=c)
+    assert api.generate_assignment("small")["success"]
+    assert api.autograde("small", "good")["success"]
+    assert (autograded(tmp_path, "good") / "deep" / "data.txt").read_text() == "given"
+    assert not (autograded(tmp_path, "good") / "helper.py").exists()
 
 
 def test_of_two_notebooks_the_one_that_is_missing_gets_nothing(tmp_path: Path) -> None:

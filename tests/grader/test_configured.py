@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from nbgrader.coursedir import CourseDirectory
 
-from grader.configured import given_files, students_of
+from grader.course.assignment import given_files
+from grader.submissions.students import students_of
 
 STUDENTS = ["a b", "ada", "al[1]", "al1", "ü*"]
 
@@ -35,15 +36,18 @@ def test_students_by_id_pattern_and_exclusion(
     tmp_path: Path, structure: str, pattern: str, excluded: str, expected: list[str]
 ) -> None:
     coursedir = CourseDirectory(
-        root=str(tmp_path),
+        root=str(tmp_path / "course [2030]"),
+        submitted_directory="handed in (c++)",
         assignment_id="hw 1",
         directory_structure=structure,
         student_id=pattern,
         student_id_exclude=excluded,
     )
+    step = coursedir.submitted_directory
     for student in STUDENTS:
-        Path(coursedir.format_path("submitted", student, "hw 1")).mkdir(parents=True)
-    assert students_of(coursedir, "submitted") == sorted(expected)
+        Path(coursedir.format_path(step, student, "hw 1")).mkdir(parents=True)
+    (tmp_path / "course [2030]" / step / "a file").write_text("staff's own")
+    assert students_of(coursedir, step) == sorted(expected)
 
 
 def test_the_assignments_own_files(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbgrader.utils import is_grade
 from wall_course import ANSWERS, TOKEN, TOTAL, answers, assignment, notebook, submission
 
 from grader.wall.examine import ExaminationLost, Examined, Wall
@@ -42,6 +43,12 @@ def earned(examined: Examined) -> dict[str, float]:
 
 def messages(examined: Examined) -> dict[str, str]:
     return {verdict.grade_id: verdict.message for verdict in examined.verdicts}
+
+
+def timed_out(examined: Examined) -> set[str]:
+    """The graded cells among those that a limit on time kept from finishing."""
+    cells = (examined.notebook.cells[i] for i in examined.timed_out)
+    return {cell.metadata.nbgrader.grade_id for cell in cells if is_grade(cell)}
 
 
 def lost(examined: Examined) -> set[str]:
@@ -99,6 +106,7 @@ def test_an_endless_loop_costs_the_checks_that_call_it(wall: Wall, loop: str) ->
     examined = examine(wall, answers(sparsity=f"def sparsity(layer):\n    {loop}"))
     assert lost(examined) == SPARSITY
     assert messages(examined)["test_sparsity"] == "sparsity: it did not finish within 2 s"
+    assert timed_out(examined) == SPARSITY
 
 
 def test_an_endless_cell_is_stopped_and_the_rest_is_graded(wall: Wall) -> None:
@@ -108,6 +116,7 @@ def test_an_endless_cell_is_stopped_and_the_rest_is_graded(wall: Wall) -> None:
     assert cell.outputs[0].text == "before\n"
     assert cell.outputs[-1].evalue == "it did not finish within 2 s"
     assert any("was stopped" in note for note in examined.notes)
+    assert examined.timed_out == (4,)
 
 
 @pytest.mark.parametrize(
@@ -199,6 +208,7 @@ def test_submission_time_is_limited() -> None:
         examined = examine(wall, None, "import time\ntime.sleep(4)")
     assert examined.points == 0
     assert set(messages(examined).values()) == {"the 1 s for the whole submission are up"}
+    assert timed_out(examined) == set(messages(examined))
 
 
 @pytest.mark.parametrize(
@@ -436,3 +446,4 @@ def test_a_check_that_hangs_by_itself_is_stopped(wall: Wall) -> None:
             examined = examine(other)
             assert lost(examined) == {"test_sparsity"}
             assert messages(examined)["test_sparsity"] == "the check did not finish within 2 s"
+            assert timed_out(examined) == {"test_sparsity"}

@@ -29,7 +29,7 @@ def executed(
 ) -> nbformat.NotebookNode:
     read = submission(node)
     records = {
-        i: {"outputs": outputs or [], "complete": True, "stopped": None}
+        i: {"outputs": outputs or [], "stopped": None}
         for i, cell in enumerate(read.cells)
         if cell.kind in {"added", "solution"}
     }

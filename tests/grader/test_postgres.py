@@ -144,7 +144,7 @@ def test_students_added_by_two_graders_at_the_same_moment(server: Server, tmp_pa
     course = MiniCourse(tmp_path / "race", server.create("race")).create()
     with Gradebook(course.db_url, ASSIGNMENT) as one, Gradebook(course.db_url, ASSIGNMENT) as two:
         marks = {"mini": Marks({"test_double": 2.0})}
-        with one._begin() as held:
+        with one._engine.begin() as held:
             held.execute(sa.text("INSERT INTO student (id) VALUES ('ada')"))
             late = threading.Thread(target=two.record, args=("ada", marks, None))
             late.start()

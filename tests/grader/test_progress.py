@@ -44,7 +44,7 @@ def shown(log: Path | None, quiet: bool = False, terminal: bool = False) -> str:
             Recorded("d", 8.0),
         ):
             report(event)
-    console.print(report.summary())
+    report.print_summary()
     return output.getvalue()
 
 
@@ -93,6 +93,23 @@ def test_a_watch_says_each_submission() -> None:
     text = shown(None, quiet=True)
     assert "graded a [b]: 5 of 9\n" in text
     assert "not graded: c: not a notebook\n" in text
+
+
+def test_the_end_of_a_run_lists_whom_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "REMARKS", 2)
+    monkeypatch.setattr(progress, "NOTES", 1)
+    output = io.StringIO()
+    with Report(Console(file=output, width=200), None, 9) as report:
+        report(Failed("a", "not a [notebook]"))
+        for student, *notes in (["b", "[x]", "y", "z"], ["c"], ["d", "x"], ["e", "x"], ["f", "x"]):
+            report(Recorded(student, 5.0, notes=tuple(notes)))
+    report.print_summary()
+    assert output.getvalue().splitlines()[-4:] == [
+        "not graded: a: not a [notebook]",
+        "to look at: b: [x]; and 2 more, in the log",
+        "to look at: d: x",
+        "to look at: 2 more, in the log",
+    ]
 
 
 def test_the_log_holds_every_event_in_a_line_of_json(tmp_path: Path) -> None:

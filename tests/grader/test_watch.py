@@ -26,6 +26,7 @@ from nbgrader.utils import notebook_hash
 from grader.submissions.folders import claimed
 from grader.submissions.intake import Contents, take_in
 from grader.submissions.submission import SubmissionError
+from grader.submissions.tree import Selection
 from grader.submissions.watch import Inbox
 
 pytestmark = pytest.mark.xdist_group("watch")  # its fixtures are made once
@@ -50,8 +51,7 @@ def make_inbox(inbound: Path, root: Path, due: dt.datetime | None = None) -> Inb
         lambda student: root / "submitted" / student / "hw",
         keep=lambda: due,
         check_owner=False,
-        ignore=["*.pyc"],
-        limit=10_000,
+        selection=Selection(ignore=["*.pyc"], folder_bytes=10_000),
     )
 
 
@@ -221,7 +221,11 @@ def test_sizes_are_counted_before_anything_is_read(inbound: Path, tmp_path: Path
         with open(folder / f"{number}.bin", "wb") as file:
             file.truncate(9_000_000)
     inbox = Inbox(
-        inbound, "hw", lambda student: tmp_path / student, check_owner=False, limit=10_000_000
+        inbound,
+        "hw",
+        lambda student: tmp_path / student,
+        check_owner=False,
+        selection=Selection(folder_bytes=10_000_000),
     )
     tracemalloc.start()
     collected, refused = collect(inbox)
@@ -524,7 +528,7 @@ def test_two_watches_at_once_do_no_harm(watched: MiniCourse) -> None:
 def test_an_exchange_that_is_away_comes_back(watched: MiniCourse) -> None:
     watch = start(watched, RELEASE)
     hand_in(watched, "ada", WRONG, 1)
-    wait_for(watched, watch, 1)
+    wait_until(watched, watch, lambda: is_released(watched, "ada", 1))
     exchange = watched.root / "exchange"
     exchange.rename(exchange.with_name("away"))
     wait_until(watched, watch, lambda: len(events(watched, "waiting")) > 0)
@@ -584,6 +588,33 @@ def test_options_that_make_no_sense_are_refused(
     assert not watched.submitted("ada").exists()
 
 
+def test_what_a_course_does_not_want_is_not_collected(watched: MiniCourse) -> None:
+    """By nbgrader's options, in kilobytes; what has the time of submission is always wanted."""
+    hand_in(watched, "ada", GOOD, 1)
+    hand_in(watched, "bob", GOOD, 2)
+    (folder,) = (watched.root / "exchange/mini/inbound").glob("ada+*")
+    for name in ("large.txt", "small.txt", "small.jpg", "ignored.txt"):
+        (folder / name).write_text("x" * (20_000 if name == "large.txt" else 10))
+    (folder,) = (watched.root / "exchange/mini/inbound").glob("bob+*")
+    (folder / "mini.ipynb").write_text("x" * 20_000)
+    watch = start(
+        watched,
+        "--CourseDirectory.max_file_size=10",
+        "--CourseDirectory.include=*.ipynb",
+        "--CourseDirectory.include=[lsi]*.txt",
+        "--CourseDirectory.ignore=ignored.txt",
+        "--CourseDirectory.groupshared=True",
+    )
+    wait_for(watched, watch, 1)
+    wait_until(watched, watch, lambda: "mini.ipynb has more than 0.01 MB (C" in watched.output())
+    end(watch)
+    collected = {path.name: path for path in watched.submitted("ada").iterdir()}
+    assert set(collected) == {"mini.ipynb", "small.txt", "timestamp.txt", "submission_secret.txt"}
+    assert watched.submitted("ada").stat().st_mode & 0o2070 == 0o2070
+    assert collected["mini.ipynb"].stat().st_mode & 0o060 == 0o060
+    assert not watched.submitted("bob").exists()
+
+
 def test_only_the_students_who_are_named_are_graded(watched: MiniCourse) -> None:
     for second, student in enumerate(["bob", "ada", "amy", "abe"]):
         hand_in(watched, student, GOOD, second)
@@ -592,6 +623,7 @@ def test_only_the_students_who_are_named_are_graded(watched: MiniCourse) -> None
     wait_for(watched, watch, 2)
     time.sleep(0.5)
     end(watch)
+    assert "watching for mini of students like 'a*';" in watched.output()
     assert {e["student"] for e in watched.events("recorded")} == {"ada", "abe"}
     assert {p.name for p in (watched.root / "submitted").iterdir()} == {"ada", "abe", "ben"}
 
