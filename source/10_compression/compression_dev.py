@@ -130,12 +130,13 @@ def is_as_before(model, before):
 def outcomes(function, cases, **options):
     """A list of what `function(*case, **options)` returned for each case, or of the exceptions that it raised.
 
-    All cases run before any is looked at.
+    function: one for all cases, or a list with one for each. All cases run before any is looked at.
     """
+    functions = function if isinstance(function, list) else [function] * len(cases)
     found = []
-    for case in cases:
+    for each, case in zip(functions, cases, strict=True):
         try:
-            found.append(function(*case, **options))
+            found.append(each(*case, **options))
         except Exception as error:  # noqa: BLE001 - whatever it is, the check looks at it
             found.append(error)
     return found
@@ -1102,11 +1103,14 @@ def test_magnitude_pruning_comprehensive_model_global():
     for ratio in (0.25, 0.35, 0.7):
         model = Sequential([random_dense(rng, 7, 9), Tanh(), random_dense(rng, 9, 5, False), random_dense(rng, 5, 1)])
         model.layers[2].weights.data *= 3
-        cases.append((model, ratio))
+        cases.append((model, ratio, "global"))
+    given = [np.concatenate([model.layers[i].weights.data.ravel() for i in indices]) for model, _, _ in cases]
     tied = Sequential([dense_holding(np.full((2, 3), 0.5)), ReLU(), dense_holding(np.full((3, 3), -0.5))])
-    given = [np.concatenate([model.layers[i].weights.data.ravel() for i in indices]) for model, _ in cases]
-    *got, of_tied = outcomes(prune_model_by_magnitude, [*cases, (tied, 0.4)], scope="global")
-    for (_, ratio), before, outcome in zip(cases, given, got, strict=True):
+    model = Sequential([random_dense(rng, 1, 3), Tanh(), random_dense(rng, 3, 1), random_dense(rng, 1, 3)])
+    by_default = [(model, 0.5), (Sequential([random_dense(rng, 4, 5)]),)]
+    found = outcomes(prune_model_by_magnitude, [*cases, (tied, 0.4, "global"), *by_default])
+    *got, of_tied, without_scope, without_ratio = found
+    for (_, ratio, _), before, outcome in zip(cases, given, got, strict=True):
         pruned, _ = returned_pair(outcome, Sequential)
         after = np.concatenate([dense_at(pruned, i).weights.data.ravel() for i in indices])
         gone = after == 0
@@ -1125,9 +1129,6 @@ def test_magnitude_pruning_comprehensive_model_global():
     pruned, _ = returned_pair(of_tied, Sequential)
     zeros = sum(np.count_nonzero(dense_at(pruned, i).weights.data == 0) for i in (0, 2))
     assert zeros == 6, f"of 15 weights that tie, 0.4 must remove round(0.4 * 15) = 6, yours removed {zeros}"
-    model = Sequential([random_dense(rng, 1, 3), Tanh(), random_dense(rng, 3, 1), random_dense(rng, 1, 3)])
-    by_default = [(model, 0.5), (Sequential([random_dense(rng, 4, 5)]),)]
-    without_scope, without_ratio = outcomes(prune_model_by_magnitude, by_default)
     pruned, _ = returned_pair(without_scope, Sequential)
     zeros = sum(np.count_nonzero(dense_at(pruned, i).weights.data == 0) for i in indices)
     assert zeros == 4, f"half of 9 weights in three layers are round(0.5 * 9) = 4, over all of them; yours set {zeros} to 0"
@@ -1611,27 +1612,32 @@ def test_quantization_comprehensive_degenerate():
     """Layers of only zeros, of one constant, of one weight or of one sign are quantized without a NaN."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(34)
-    for bits in (2, 8, 12):
+    widths = (2, 8, 12)
+    zeros = [(dense_holding(np.zeros((3, 4)), bias=np.ones(4)), bits) for bits in widths]
+    cases, expected = [], []
+    for bits in widths:
         constant = float(rng.uniform(0.1, 5))
-        arrays = [np.full((4, 3), constant), np.full((4, 3), -constant), np.full((1, 1), constant)]
-        layers = [dense_holding(np.zeros((3, 4)), bias=np.ones(4)), *map(dense_holding, arrays)]
-        of_zeros, *got = outcomes(quantize_layer_weights, [(layer,) for layer in layers], bits=bits)
-        layer, info = returned_pair(of_zeros, Dense)
+        for array in (np.full((4, 3), constant), np.full((4, 3), -constant), np.full((1, 1), constant)):
+            cases.append((dense_holding(array), bits))
+            expected.append((array, constant))
+    found = outcomes(quantize_layer_weights, [*zeros, *cases])
+    for bits, outcome in zip(widths, found):
+        layer, info = returned_pair(outcome, Dense)
         what = f"a layer of only zeros at {bits} bits"
         assert_report(info, {"scale": 1.0, "zero_point": 0, "mse_error": 0.0, "max_error": 0.0}, what)
         integers = report_numbers(info, "quantized_weights")
         assert np.array_equal(integers, np.zeros((3, 4))), f"{what}: all 3 x 4 integers must be 0, yours are {integers}"
         assert np.array_equal(layer.weights.data, np.zeros((3, 4))), f"{what}: all weights must stay 0, yours do not"
-        for array, outcome in zip(arrays, got, strict=True):
-            layer, info = returned_pair(outcome, Dense)
-            what = f"a layer of only {array[0, 0]:.4f} at {bits} bits"
-            assert agrees_with(layer.weights.data, array), (
-                f"{what}: the end of the range is on the grid and must stay, yours became {layer.weights.data[0]}"
-            )
-            scale = report_numbers(info, "scale")
-            assert agrees_with(scale, constant / (2**bits - 1), atol=0), (
-                f"{what}: scale must be {constant / (2**bits - 1)}, yours is {scale}"
-            )
+    for (_, bits), (array, constant), outcome in zip(cases, expected, found[len(zeros) :], strict=True):
+        layer, info = returned_pair(outcome, Dense)
+        what = f"a layer of only {array[0, 0]:.4f} at {bits} bits"
+        assert agrees_with(layer.weights.data, array), (
+            f"{what}: the end of the range is on the grid and must stay, yours became {layer.weights.data[0]}"
+        )
+        scale = report_numbers(info, "scale")
+        assert agrees_with(scale, constant / (2**bits - 1), atol=0), (
+            f"{what}: scale must be {constant / (2**bits - 1)}, yours is {scale}"
+        )
     ### END HIDDEN TESTS
 
 
@@ -2238,16 +2244,20 @@ def test_distillation_comprehensive_value():
     """At temperature 1 the loss is the weighted sum of both parts, for any alpha and any batch."""
     ### BEGIN HIDDEN TESTS
     rng = check_rng(41)
-    losses = outcomes(DistillationLoss, [(1.0, 0.5), (1.0, 0.1), (1.0, 0.8)])
-    for loss, alpha, batch, classes in zip(losses, (0.5, 0.1, 0.8), (4, 1, 7), (3, 5, 2), strict=True):
-        student, teacher = 3 * rng.standard_normal((2, batch, classes))
-        labels = rng.integers(classes, size=batch)
+    settings = [(1.0, 0.5), (1.0, 0.1), (1.0, 0.8)]
+    losses = list(map(result_of, outcomes(DistillationLoss, settings)))
+    cases = []
+    for batch, classes in [(4, 3), (1, 5), (7, 2)]:
+        cases.append((*(3 * rng.standard_normal((2, batch, classes))), rng.integers(classes, size=batch)))
+    copies = copy.deepcopy(cases)
+    for (_, alpha), (student, teacher, labels), outcome in zip(settings, copies, outcomes(losses, cases), strict=True):
+        batch, classes = student.shape
         log_q = student - np.logaddexp.reduce(student, axis=1, keepdims=True)
         log_p = teacher - np.logaddexp.reduce(teacher, axis=1, keepdims=True)
         hard = -np.mean([log_q[i, label] for i, label in enumerate(labels)])
         soft = np.sum(np.exp(log_p) * (log_p - log_q)) / batch
         expected = alpha * hard + (1 - alpha) * soft
-        value = result_of(loss)(student, teacher, labels)
+        value = result_of(outcome)
         assert agrees_with(value, expected), (
             f"temperature 1, alpha {alpha}, {batch} x {classes} logits: with a cross-entropy of {hard:.6f} and a KL "
             f"divergence of {soft:.6f} the loss must be {expected:.6f}, yours is {value}"
@@ -2266,10 +2276,11 @@ def test_distillation_comprehensive_temperature():
     rng = check_rng(42)
     by_name = DistillationLoss(alpha=0.2, temperature=2.0)
     settings = [(2.0, 0.2), (0.5, 0.1), (4.0, 0.1), (3.0, 0.5)]  # the last are the defaults
-    losses = [by_name, *outcomes(DistillationLoss, [(0.5, 0.1), (4.0, 0.1), ()])]
-    for (temperature, alpha), loss in zip(settings, losses, strict=True):
-        student, teacher = 3 * rng.standard_normal((2, 5, 4))
-        labels = rng.integers(4, size=5)
+    losses = [by_name, *map(result_of, outcomes(DistillationLoss, [(0.5, 0.1), (4.0, 0.1), ()]))]
+    cases = [(*(3 * rng.standard_normal((2, 5, 4))), rng.integers(4, size=5)) for _ in settings]
+    copies = copy.deepcopy(cases)
+    found = outcomes(losses, cases)
+    for (temperature, alpha), (student, teacher, labels), outcome in zip(settings, copies, found, strict=True):
         log_q, log_p = (
             logits / temperature - np.logaddexp.reduce(logits / temperature, axis=1, keepdims=True)
             for logits in (student, teacher)
@@ -2277,7 +2288,7 @@ def test_distillation_comprehensive_temperature():
         hard = np.mean(np.logaddexp.reduce(student, axis=1) - student[np.arange(5), labels])
         soft = np.sum(np.exp(log_p) * (log_p - log_q)) / 5
         expected = alpha * hard + (1 - alpha) * temperature**2 * soft
-        value = result_of(loss)(student, teacher, labels)
+        value = result_of(outcome)
         assert agrees_with(value, expected), (
             f"temperature {temperature}, alpha {alpha}: with a cross-entropy of {hard:.6f} and a softened KL divergence "
             f"of {soft:.6f} the loss must be {expected:.6f}, yours is {value}"
@@ -2298,14 +2309,15 @@ def test_distillation_comprehensive_hard_part():
     labels = rng.integers(4, size=6)
     log_q = student - np.logaddexp.reduce(student, axis=1, keepdims=True)
     expected = -log_q[np.arange(6), labels].mean()
-    for outcome in outcomes(DistillationLoss, [(1.0, 1.0), (5.0, 1.0)]):
-        loss = result_of(outcome)
-        for found in outcomes(loss, [(student, teacher, labels), (student, np.zeros((6, 4)), labels)]):
-            value = result_of(found)
-            assert agrees_with(value, expected), (
-                f"with alpha 1 the loss must be the cross-entropy of labels and student, {expected:.6f}, at any "
-                f"temperature and with any teacher; yours is {value}"
-            )
+    losses = list(map(result_of, outcomes(DistillationLoss, [(1.0, 1.0), (5.0, 1.0)])))
+    cases = [(student, teacher, labels), (student, np.zeros((6, 4)), labels)]
+    for outcome in outcomes([loss for loss in losses for _ in cases], cases * 2):
+        value = result_of(outcome)
+        assert agrees_with(value, expected), (
+            f"with alpha 1 the loss must be the cross-entropy of labels and student, {expected:.6f}, at any "
+            f"temperature and with any teacher; yours is {value}"
+        )
+    loss = losses[-1]
     value = loss._cross_entropy_loss(student, labels)
     assert agrees_with(value, expected), f"_cross_entropy_loss must stay as given and return {expected:.6f}, not {value}"
     assert agrees_with(loss._softmax(student), np.exp(log_q)), "_softmax must stay as given, yours gives other values"
@@ -2322,12 +2334,15 @@ def test_distillation_comprehensive_equal_logits():
     ### BEGIN HIDDEN TESTS
     rng = check_rng(44)
     temperatures = (0.5, 1.0, 4.0)
-    losses = outcomes(DistillationLoss, [(temperature, 0.0) for temperature in temperatures])
-    for temperature, loss in zip(temperatures, losses, strict=True):
-        logits = 2 * rng.standard_normal((5, 3))
-        labels = rng.integers(3, size=5)
-        students = logits.copy(), logits + 1, logits[::-1].copy()
-        equal, shifted, other = outcomes(result_of(loss), [(student, logits, labels) for student in students])
+    losses = list(map(result_of, outcomes(DistillationLoss, [(temperature, 0.0) for temperature in temperatures])))
+    kinds = []  # equal logits, logits that differ by a constant, others
+    for change in (0, 1, None):
+        for _ in temperatures:
+            logits = 2 * rng.standard_normal((5, 3))
+            student = logits[::-1].copy() if change is None else logits + change
+            kinds.append((student, logits, rng.integers(3, size=5)))
+    found = outcomes(losses * 3, kinds)
+    for temperature, equal, shifted, other in zip(temperatures, found[:3], found[3:6], found[6:], strict=True):
         value = result_of(equal)
         assert agrees_with(value, 0.0), (
             f"equal logits at temperature {temperature} with alpha 0 must give a loss of 0, yours is {value}"
@@ -2386,8 +2401,10 @@ def test_distillation_comprehensive_large_logits():
     student = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, 1e4]])
     teacher = np.array([[-1e4, 1e4, 0.0], [-1e4, -1e4, 1e4]])
     labels = np.array([1, 2])
-    for alpha, loss in zip((0.25, 0.75), outcomes(DistillationLoss, [(1.0, 0.25), (1.0, 0.75)]), strict=True):
-        different, equal = outcomes(result_of(loss), [(student, teacher, labels), (teacher.copy(), teacher, labels)])
+    losses = list(map(result_of, outcomes(DistillationLoss, [(1.0, 0.25), (1.0, 0.75)])))
+    cases = [(student, teacher, labels)] * 2 + [(teacher.copy(), teacher, labels)] * 2
+    found = outcomes(losses * 2, cases)
+    for alpha, different, equal in zip((0.25, 0.75), found[:2], found[2:], strict=True):
         value = result_of(different)
         assert agrees_with(value, 1e4), (
             f"logits of +-1e4, alpha {alpha}: cross-entropy and KL divergence are both 1e4 here, so is the loss; "
@@ -2520,25 +2537,29 @@ def test_distillation_comprehensive_gradient():
 
     settings = [(3.0, 0.2), (0.7, 0.1), (5.0, 0.9), (1.0, 0.5)]
     shapes = [(4, 3), (1, 5), (2, 2), (3, 4)]
-    for (temperature, alpha), shape, made in zip(settings, shapes, outcomes(DistillationLoss, settings), strict=True):
-        loss = result_of(made)
-        batch, classes = shape
-        student, teacher = 2 * rng.standard_normal((2, batch, classes))
-        labels = rng.integers(classes, size=batch)
+    losses = list(map(result_of, outcomes(DistillationLoss, settings)))
+    given = [(*(2 * rng.standard_normal((2, *shape))), rng.integers(shape[1], size=shape[0])) for shape in shapes]
+    copies = copy.deepcopy(given)
+    one_hot = [(student, teacher, np.eye(student.shape[1])[labels]) for student, teacher, labels in given]
+    large = np.array([[1e4, -1e4]]), np.array([[-1e4, 1e4]]), np.array([1])  # of the last loss: temperature 1, alpha 0.5
+    gradients = [loss.gradient for loss in [*losses, *losses, losses[-1]]]
+    *found, of_large = outcomes(gradients, [*given, *one_hot, large])
+    for (temperature, alpha), (student, teacher, labels), of_labels, of_one_hot in zip(
+        settings, copies, found[:4], found[4:], strict=True
+    ):
+        batch, classes = student.shape
         step = 1e-5 * np.eye(batch * classes).reshape(-1, batch, classes)
         rest = teacher, labels, temperature, alpha
         expected = (value(student + step, *rest) - value(student - step, *rest)) / 2e-5
-        one_hot = np.eye(classes)[labels]
-        for outcome in outcomes(loss.gradient, [(student, teacher, labels), (student, teacher, one_hot)]):
+        for outcome in (of_labels, of_one_hot):
             got = result_of(outcome)
             assert isinstance(got, np.ndarray), f"gradient must return an array, yours returned a {type(got).__name__}"
-            assert got.shape == shape, f"the gradient must have shape {shape}, yours has {got.shape}"
-            assert agrees_with(got, expected.reshape(shape)), (
+            assert got.shape == student.shape, f"the gradient must have shape {student.shape}, yours has {got.shape}"
+            assert agrees_with(got, expected.reshape(student.shape)), (
                 f"temperature {temperature}, alpha {alpha}, {batch} x {classes} logits: the gradient differs from the "
                 f"central differences of the loss by up to {np.abs(got.ravel() - expected).max():.3g}"
             )
-    # The last loss again: temperature 1, alpha 0.5.
-    got = loss.gradient(np.array([[1e4, -1e4]]), np.array([[-1e4, 1e4]]), np.array([1]))
+    got = result_of(of_large)
     assert agrees_with(got, [[1, -1]]), f"logits of +-1e4, temperature 1: the gradient must be 1, -1, yours is {got}"
     ### END HIDDEN TESTS
 
@@ -2742,18 +2763,15 @@ def test_structured_pruning_comprehensive_importance():
     weights = [layer.weights.data.astype(np.float64) for layer in layers]
     magnitudes = [np.sqrt(w**2).sum(axis=0) for w in weights]
     variances = [(w**2).mean(axis=0) - w.mean(axis=0) ** 2 for w in weights]
-    cases = [(layer,) for layer in layers]
-    for method, expected in [("weight_magnitude", magnitudes), ("weight_variance", variances)]:
-        for w, importance, outcome in zip(
-            weights, expected, outcomes(compute_neuron_importance, cases, method=method), strict=True
-        ):
-            got = result_of(outcome)
-            assert isinstance(got, np.ndarray), f"an array must come back, yours is a {type(got).__name__}"
-            assert agrees_with(got, importance), f"{method} of weights {w.shape} must be {importance}, yours is {got}"
-    ascending = dense_holding(np.ones((3, 60)) * np.arange(1, 61))
-    by_default, of_random = outcomes(compute_neuron_importance, [(layers[0],), (ascending, "random")])
+    cases = [(layer, method) for method in ("weight_magnitude", "weight_variance") for layer in layers]
+    *got, by_default = outcomes(compute_neuron_importance, [*cases, (layers[0],)])
+    for (_, method), w, importance, outcome in zip(cases, weights * 2, magnitudes + variances, got, strict=True):
+        values = result_of(outcome)
+        assert isinstance(values, np.ndarray), f"an array must come back, yours is a {type(values).__name__}"
+        assert agrees_with(values, importance), f"{method} of weights {w.shape} must be {importance}, yours is {values}"
     assert agrees_with(result_of(by_default), magnitudes[0]), "the default method is weight_magnitude"
-    got = result_of(of_random)
+    ascending = dense_holding(np.ones((3, 60)) * np.arange(1, 61))
+    got = compute_neuron_importance(ascending, method="random")
     assert isinstance(got, np.ndarray), f"random importance must be an array, yours is a {type(got).__name__}"
     assert got.shape == (60,), f"random importance must have shape (60,), yours has {got.shape}"
     assert np.all(np.isfinite(got)), "random importance must be finite, yours is not"

@@ -21,10 +21,11 @@ LIMITS = Limits(cell_seconds=2, check_seconds=1, grace_seconds=0.3, memory_mb=30
 OUTCOMES = """
 
 def outcomes(function, cases, **options):
+    functions = function if isinstance(function, list) else [function] * len(cases)
     results = []
-    for case in cases:
+    for each, case in zip(functions, cases, strict=True):
         try:
-            results.append(function(*case, **options))
+            results.append(each(*case, **options))
         except Exception as error:
             results.append(error)
     return results
@@ -55,6 +56,19 @@ ALIKE = {
     "a method": """
     got = outcomes(Scale(4.0).gradient, [(np.ones(n),) for n in (1, 2)])
     assert [array.tolist() for array in got] == [[4.0], [4.0, 4.0]]""",
+    "a function for each case": """
+    scales = outcomes(Scale, [(2.0,), (5.0,)])
+    assert [array.tolist() for array in outcomes(scales, [(np.ones(1),), (np.ones(2),)])] == [
+        [2.0], [5.0, 5.0]]
+    gradients = [scale.gradient for scale in [*scales, scales[0]]]
+    assert outcomes(gradients, [(np.ones(1),)] * 3) == [[2.0], [5.0], [2.0]]""",
+    "functions of different names": """
+    layer, twin = Dense(4, 1, rng=0), Dense(4, 1, rng=0)
+    (pruned, _), before = outcomes([prune, sparsity], [(layer, 0.5), (twin,)])
+    assert pruned is layer and before == 0.0
+    assert outcomes([round, sparsity], [(1.6,), (layer,)]) == [2, 0.5]""",
+    "fewer functions than cases": """
+    outcomes([prune], [(Dense(2, 2, rng=0), 0.5)] * 2)""",
     "a function of the course's own": """
     assert outcomes(round, [(1.4,), (2.6,)]) == [1, 3]
     assert type(outcomes(int, [("x",)])[0]) is ValueError""",
