@@ -138,7 +138,7 @@ class Calls:
                 builtin = [_EXCEPTIONS[base] for base in bases if base in _EXCEPTIONS]
                 if not builtin:  # SystemExit and the like
                     raise CallFailed(said.removeprefix(f"{name} "))
-                error = builtin[0](text)
+                error = _nearest(builtin)(text)
                 self.raised.append(_Raised(error, said))
                 return error
         raise codec.CodecError("an outcome of an unknown kind")
@@ -183,6 +183,15 @@ class Function:
 def _name(owner: str | StandIn, method: str) -> str:
     holder = owner if isinstance(owner, str) else type(owner).__name__
     return f"{holder}.{method}" if method else holder
+
+
+def _nearest(bases: list[type[Exception]]) -> type[Exception]:
+    """The builtin exception that a class with these bases is, or one that is several at once.
+
+    Raises TypeError or IndexError for bases that no class has.
+    """
+    lowest = [cls for cls in bases if sum(issubclass(other, cls) for other in bases) == 1]
+    return lowest[0] if len(lowest) == 1 else type(lowest[0].__name__, tuple(lowest), {})
 
 
 def _text(value: object) -> str:

@@ -303,6 +303,27 @@ def test_a_late_penalty_follows_a_grade_given_by_hand(
     assert "-14" in page
 
 
+def test_hidden_tests_are_shown_after_the_due_date_where_the_course_says_so(
+    undisturbed: MiniCourse, tmp_path: Path
+) -> None:
+    course = undisturbed.copy(tmp_path / "shown")
+    config = course.root / "nbgrader_config.py"
+    silent = config.read_text()
+    says_so = silent.replace("use_wall(c)", "use_wall(c, show_hidden_tests_after_deadline=True)")
+    future, past = "2999-01-01 12:00:00 UTC", "2000-01-01 12:00:00 UTC"
+    found = {}
+    for text, due in ((says_so, None), (says_so, future), (silent, past), (says_so, past)):
+        config.write_text(text)
+        with course.api().gradebook as gradebook:
+            gradebook.update_or_create_assignment(ASSIGNMENT, duedate=due)
+        code, output = course.run("run", ASSIGNMENT, "--student=ada")  # who passed: no message
+        assert code == 0, output
+        page = course.files("feedback")[f"feedback/ada/{ASSIGNMENT}/mini.html"]
+        found[text is says_so, due] = b"secret token" in page
+    expected = dict.fromkeys(found, False) | {(True, past): True}
+    assert found == expected
+
+
 def test_students_who_are_not_in_the_gradebook_are_refused_where_the_course_says_so(
     course: MiniCourse,
 ) -> None:

@@ -92,6 +92,15 @@ def test_an_exception_is_told_with_the_own_line_and_no_more(wall: Wall) -> None:
     )
 
 
+def test_an_exception_that_is_two_builtin_ones_is_both(wall: Wall) -> None:
+    both = "class BadRatio(TypeError, ValueError):\n    pass"
+    prune = ANSWERS["prune"].replace("raise ValueError", "raise BadRatio")
+    assert "BadRatio" in prune
+    assert examine(wall, answers(prune=prune), both).points == TOTAL
+    neither = both.replace("ValueError", "LookupError")
+    assert lost(examine(wall, answers(prune=prune), neither)) == {"test_prune-refuses"}
+
+
 @pytest.mark.parametrize(
     "loop",
     [
