@@ -456,6 +456,7 @@ def test_compression_metrics_comprehensive():
     """Counting a small model: every layer with parameters by its index, then the totals."""
     model = Sequential([Dense(4, 3), ReLU(), Dense(3, 2, use_bias=False)])
     counts = CompressionMetrics().count_parameters(model)
+    assert isinstance(counts, dict), f"count_parameters must return a dict, yours returned a {type(counts).__name__}"
     expected = {
         "layer_0_weights": 12,
         "layer_0_bias": 3,
@@ -2249,7 +2250,7 @@ def test_distillation_comprehensive_value():
     cases = []
     for batch, classes in [(4, 3), (1, 5), (7, 2)]:
         cases.append((*(3 * rng.standard_normal((2, batch, classes))), rng.integers(classes, size=batch)))
-    copies = copy.deepcopy(cases)
+    copies = [[array.copy() for array in case] for case in cases]
     for (_, alpha), (student, teacher, labels), outcome in zip(settings, copies, outcomes(losses, cases), strict=True):
         batch, classes = student.shape
         log_q = student - np.logaddexp.reduce(student, axis=1, keepdims=True)
@@ -2278,7 +2279,7 @@ def test_distillation_comprehensive_temperature():
     settings = [(2.0, 0.2), (0.5, 0.1), (4.0, 0.1), (3.0, 0.5)]  # the last are the defaults
     losses = [by_name, *map(result_of, outcomes(DistillationLoss, [(0.5, 0.1), (4.0, 0.1), ()]))]
     cases = [(*(3 * rng.standard_normal((2, 5, 4))), rng.integers(4, size=5)) for _ in settings]
-    copies = copy.deepcopy(cases)
+    copies = [[array.copy() for array in case] for case in cases]
     found = outcomes(losses, cases)
     for (temperature, alpha), (student, teacher, labels), outcome in zip(settings, copies, found, strict=True):
         log_q, log_p = (
@@ -2539,7 +2540,7 @@ def test_distillation_comprehensive_gradient():
     shapes = [(4, 3), (1, 5), (2, 2), (3, 4)]
     losses = list(map(result_of, outcomes(DistillationLoss, settings)))
     given = [(*(2 * rng.standard_normal((2, *shape))), rng.integers(shape[1], size=shape[0])) for shape in shapes]
-    copies = copy.deepcopy(given)
+    copies = [[array.copy() for array in case] for case in given]
     one_hot = [(student, teacher, np.eye(student.shape[1])[labels]) for student, teacher, labels in given]
     large = np.array([[1e4, -1e4]]), np.array([[-1e4, 1e4]]), np.array([1])  # of the last loss: temperature 1, alpha 0.5
     gradients = [loss.gradient for loss in [*losses, *losses, losses[-1]]]
