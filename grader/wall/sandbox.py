@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import tinytorch
+from grader.inside import confine
 
 _GRADER, _TINYTORCH = Path(__file__).parents[1], Path(tinytorch.__file__ or "").parent
 _INSIDE = (
@@ -160,17 +161,12 @@ def _processors() -> set[int]:
     return os.sched_getaffinity(0) if sys.platform == "linux" else set()
 
 
-def _processor() -> int:
-    """The number of the one that it runs on (proc(5), /proc/pid/stat)."""
+def _this_processor() -> set[int]:
+    """The one that it runs on (proc(5), /proc/pid/stat)."""
     if sys.platform != "linux":
-        return -1
+        return set()
     with open("/proc/self/stat") as stat:
-        return int(stat.read().rpartition(")")[2].split()[36])
-
-
-def _stay_on(processors: set[int]) -> None:
-    if processors:
-        os.sched_setaffinity(0, processors)
+        return {int(stat.read().rpartition(")")[2].split()[36])}
 
 
 @dataclass
@@ -232,12 +228,12 @@ class Sandbox:
         used_seconds: processor time that the submission has used in processes before this one.
         """
         left = max(1, math.ceil(self.limits.cpu_seconds - used_seconds))
-        here = _processor()
-        _stay_on({here} & self._processors)
+        here = _this_processor() & self._processors
+        confine.stay_on(here)
         ours, theirs = socket.socketpair()
         with theirs:
             limits = {**self.limits.confinement(), "cpu_seconds": left}
-            self._order("start", theirs.fileno(), limits=limits, processor=here)
+            self._order("start", theirs.fileno(), limits=limits, processors=[*here])
         return ours
 
     def interrupt(self) -> None:
@@ -246,7 +242,7 @@ class Sandbox:
     def end(self) -> Ending:
         """Kill the submission's process, with everything it started."""
         ending = Ending(**self._order("end"))
-        _stay_on(self._processors)
+        confine.stay_on(self._processors)
         return ending
 
     def close(self) -> None:
