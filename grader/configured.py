@@ -16,7 +16,6 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput
 
 from grader.course.assignment import (
-    Assignment,
     compare_with_gradebook,
     given_files,
     read_assignment,
@@ -71,6 +70,9 @@ def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -
         return lambda student: Path(coursedir.format_path(step, student, name))
 
     autograded = folder(coursedir.autograded_directory)
+    hidden_tests = {
+        a.notebook: {cell.grade_id: cell.source for cell in a.checks} for a in assignments
+    }
     course = Course(
         assignments=assignments,
         masters={
@@ -88,7 +90,7 @@ def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -
         feedback=folder(coursedir.feedback_directory),
         seed=lambda student: check_seed(secret, name, student),
         admits=gradebook.has_student if not autograde.create_student else lambda student: True,
-        shown=_hidden_tests(assignments) if _shows_hidden_tests(pages, gradebook) else {},
+        shown=lambda: hidden_tests if _shows_hidden_tests(pages, gradebook) else {},
         page_mode=_mode(pages),
         group_shared=coursedir.groupshared,
     )
@@ -113,13 +115,10 @@ def _mode(converter: BaseConverter) -> int:
 
 def _shows_hidden_tests(pages: GenerateFeedback, gradebook: Gradebook) -> bool:
     """Whether feedback shows the hidden tests: the course says so, and the due date is over."""
+    if ShowHiddenTests not in pages.preprocessors:
+        return False
     due = gradebook.duedate()
-    over = due is not None and due <= dt.datetime.now(dt.UTC).replace(tzinfo=None)
-    return over and ShowHiddenTests in pages.preprocessors
-
-
-def _hidden_tests(assignments: list[Assignment]) -> dict[str, dict[str, str]]:
-    return {a.notebook: {cell.grade_id: cell.source for cell in a.checks} for a in assignments}
+    return due is not None and due <= dt.datetime.now(dt.UTC).replace(tzinfo=None)
 
 
 def late_policy(app: NbGrader) -> Penalty:

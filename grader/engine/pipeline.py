@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -50,7 +50,8 @@ class Course:
     assignments: its notebooks. masters: the same, packed for workers, by notebook. submitted,
     autograded, feedback: a student's folders. seed: a student's secret seed for hidden inputs.
     admits: whether a student may be graded (`Autograde.create_student`).
-    shown: sources that feedback shows in place of the graded cells', by notebook and grade_id.
+    shown: sources that feedback shows from now on in place of the graded cells', by notebook and
+    grade_id.
     page_mode, group_shared: permissions of the feedback.
     """
 
@@ -61,7 +62,7 @@ class Course:
     feedback: Callable[[str], Path]
     seed: Callable[[str], int]
     admits: Callable[[str], bool] = lambda student: True
-    shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shown: Callable[[], Mapping[str, Mapping[str, str]]] = dict
     page_mode: int = 0o644
     group_shared: bool = False
 
@@ -308,7 +309,7 @@ class ClassRun:
         """The pages that have to be made."""
         course, rest = self._course, iter(students)
         while group := list(islice(rest, SHEETS_AT_ONCE)):
-            sheets = self._recorder.gradebook.sheets(group)
+            sheets, shown = self._recorder.gradebook.sheets(group), course.shown()
             for student in group:
                 place, autograded = course.feedback(student), course.autograded(student)
                 mine = {
@@ -316,7 +317,7 @@ class ClassRun:
                     for name, sheet in sheets.get(student, {}).items()
                     if (autograded / f"{name}.ipynb").exists()
                 }
-                digest = page_digest(autograded, mine, course.shown) if mine else ""
+                digest = page_digest(autograded, mine, shown) if mine else ""
                 if not mine or (not force and is_current(place, digest)):
                     folders.tidy(place)
                     self._report(PageMade(student, fresh=False))
@@ -325,7 +326,7 @@ class ClassRun:
                     (name, (autograded / f"{name}.ipynb").read_bytes(), sheet)
                     for name, sheet in mine.items()
                 )
-                yield PagesTask(student, digest, parts, course.shown)
+                yield PagesTask(student, digest, parts, shown)
 
     def _settle_pages(self, outcome: Done[Any, Any] | Lost[Any]) -> None:
         """Write what came of a PagesTask."""

@@ -635,3 +635,22 @@ def test_without_feedback_there_are_grades_alone(watched: MiniCourse) -> None:
     time.sleep(0.5)
     end(watch)
     assert not (watched.root / "feedback").exists()
+
+
+def test_hidden_tests_are_shown_once_the_due_date_has_passed(watched: MiniCourse) -> None:
+    config = watched.root / "nbgrader_config.py"
+    shown = "use_wall(c, show_hidden_tests_after_deadline=True)"
+    config.write_text(config.read_text().replace("use_wall(c)", shown))
+    due = {"ada": "2999-01-01 12:00:00 UTC", "bob": "2000-01-01 12:00:00 UTC"}
+    watch = None
+    for count, student in enumerate(due, start=1):
+        with watched.api().gradebook as gradebook:
+            gradebook.update_or_create_assignment(ASSIGNMENT, duedate=due[student])
+        watch = watch or start(watched)
+        hand_in(watched, student, GOOD, count)
+        wait_for(watched, watch, count)
+    assert watch is not None
+    end(watch)
+    pages = watched.files("feedback")
+    said = {s: b"secret token" in pages[f"feedback/{s}/{ASSIGNMENT}/mini.html"] for s in due}
+    assert said == {"ada": False, "bob": True}
