@@ -1,4 +1,5 @@
-"""The page that a student gets: own work, points, messages, comments; hidden tests never.
+"""The page that a student gets: own work, points, messages, comments; never the hidden tests or
+a question's mark scheme.
 
 One function makes it, for `grader run` and, as nbgrader's exporter, for `nbgrader
 generate_feedback`. What comes from a submission is shown as text: raw HTML in Markdown is
@@ -32,6 +33,7 @@ from grader.submissions import folders
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = ("image/png", "image/jpeg")
+MARK_SCHEME = re.compile(r"^[^\n]*BEGIN MARK SCHEME.*?END MARK SCHEME[^\n]*\n?", re.M | re.S)
 HEADINGS = {"test": "Test", "answer": "Your answer", "task": "Task"}
 
 
@@ -133,6 +135,8 @@ def _cell(cell: Mapping[str, Any], sheet: Sheet, shown: Mapping[str, str]) -> _C
     comment = sheet.comments.get(id)
     code = cell["cell_type"] == "code"
     source = shown.get(id) or _text(cell["source"])
+    if kind == "task":
+        source = MARK_SCHEME.sub("", source)
     return _Cell(
         kind={"test": "graded", "task": "graded"}.get(kind, kind or "given"),
         id=id,
