@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbformat import NotebookNode, from_dict
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from grader.wall.examine import Verdict
 
 HIDDEN = "# (hidden checks ran here)"
+LINE = 100
 NOT_RUN = "(as submitted; experiments are not run again when a submission is graded)"
 
 Node = dict[str, Any]
@@ -67,12 +68,30 @@ def _node(assignment: Assignment, cell: Cell) -> Node:
 
 
 def as_text(source: str) -> str:
-    """Markdown that shows the source as it is: nothing in it is a tag, a link or a formula."""
+    """Markdown that shows the source as it is: nothing in it is a tag, a link or a formula.
+
+    Long lines are wrapped: formgrader's page and the feedback page would make the reader scroll.
+    """
     if not source.strip():
         return ""
     longest = max((len(run) for run in re.findall(r"`+", source)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{source}\n{fence}"
+    lines = [piece for line in source.split("\n") for piece in _wrapped(line)]
+    return "\n".join([f"{fence}text", *lines, fence])
+
+
+def _wrapped(line: str) -> Iterator[str]:
+    """The line in pieces of at most LINE characters, cut at spaces; a long word stays whole."""
+    start = 0
+    while len(line) - start > LINE:
+        cut = line.rfind(" ", start + 1, start + LINE + 1)
+        if cut < 0:
+            cut = line.find(" ", start + LINE + 1)
+        if cut < 0:
+            break
+        yield line[start:cut]
+        start = cut + 1
+    yield line[start:]
 
 
 def _check_source(master: MasterCell) -> str:

@@ -108,5 +108,16 @@ def test_an_experiment_shows_what_was_submitted_and_says_so() -> None:
     assert outputs[1].text == f"{NOT_RUN}\n"
 
 
+def test_a_long_line_of_an_answer_is_wrapped() -> None:
+    """Formgrader does not wrap text: who reads an answer would have to scroll for each line."""
+    word = "w" * 150
+    answer = f"{'long ' * 60}end\n\n  kept  as  it  is\n{word} {word} short"
+    lines = as_text(answer).splitlines()[1:-1]
+    assert max(len(line) for line in lines if word not in line) <= 100
+    assert lines[-3:] == [word, word, "short"]
+    assert lines[-5:-3] == ["", "  kept  as  it  is"]
+    assert " ".join(lines[:-5]).split() == ["long"] * 60 + ["end"]
+
+
 def test_an_empty_cell_stays_empty() -> None:
     assert as_text("  \n") == ""
