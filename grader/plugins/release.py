@@ -20,7 +20,9 @@ def use_safe_release(c: Config) -> None:
     """Make nbgrader generate releases this way. For nbgrader_config.py."""
     for module in (nbgrader.apps.generateassignmentapp, nbgrader.apps.api):
         module.GenerateAssignment = SafeGenerateAssignment
-    c.GenerateAssignment.preprocessors.prepend([ClearEditorMetadata])
+    # The whole list: a server reads this for each of its extensions, and would add to a part.
+    steps = GenerateAssignment.class_traits()["preprocessors"].default()
+    c.GenerateAssignment.preprocessors = [ClearEditorMetadata, *steps]
 
 
 class SafeGenerateAssignment(GenerateAssignment):

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import nbgrader.apps
 import pytest
 from nbgrader.apps import NbGraderApp
+from nbgrader.converters import GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import LazyConfigValue, PyFileConfigLoader
+
+from grader.plugins.release import ClearEditorMetadata
 
 from .conftest import ROOT
 
@@ -34,6 +37,16 @@ def test_every_option_exists_and_takes_its_value(config: Config) -> None:
             configured = getattr(classes[section](config=config), option)
             if not isinstance(value, LazyConfigValue) and not isinstance(configured, type):
                 assert configured == value
+
+
+def test_a_server_that_reads_it_many_times_makes_a_release_in_the_same_steps() -> None:
+    """JupyterLab merges what each of nbgrader's extensions has read."""
+    merged = Config()
+    for _ in range(3):
+        merged.merge(PyFileConfigLoader("nbgrader_config.py", path=str(ROOT)).load_config())
+    steps = GenerateAssignment(config=merged).preprocessors
+    assert steps.count(ClearEditorMetadata) == 1
+    assert steps[1:] == GenerateAssignment().preprocessors
 
 
 def test_the_course_is_the_folder_of_its_configuration(config: Config) -> None:
