@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from grader.plugins.autograde import use_wall
+from grader.plugins.plain import use_plain_errors
 from grader.plugins.release import use_safe_release
 
 COURSE = Path(__file__).resolve().parent
@@ -86,10 +87,7 @@ c.LimitOutput.max_lines = 200
 c.LimitOutput.max_traceback = 30
 
 # Errors in one line with what to do; `--log-level=DEBUG` shows whole tracebacks.
-c.Application.logging_config = {
-    "filters": {"plain": {"()": "grader.plugins.plain.PlainErrors"}},
-    "handlers": {"console": {"filters": ["plain"]}},
-}
+use_plain_errors(c)
 
 # Late submissions are marked with how late they are and lose nothing, until the course decides
 # otherwise: "zero" takes all points, a plugin_class of your own any other part (see nbgrader's

@@ -339,7 +339,9 @@ class LiteralFeedback(GenerateFeedback):
             if found := sorted(map(str, folder.glob(pattern))):
                 self.assignments[str(folder)] = found
         if not self.assignments:
-            _stop(self, f"nothing of {self.coursedir.assignment_id} is autograded yet")
+            course = self.coursedir
+            who = f"{course.assignment_id} by {course.student_id}"
+            _stop(self, f"no submission of {who} is autograded yet")
 
 
 def _students(converter: BaseConverter, step: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,52 @@ def test_a_gradebook_that_cannot_be_opened(course: Course) -> None:
     said = refusal(course, "generate_assignment", ASSIGNMENT)
     assert "gradebook.db cannot be opened: make its folder writable" in said
     (course.folder / "gradebook.db").rmdir()
+
+
+def press(course: Course, button: str) -> dict[str, Any]:
+    """What formgrader gets for one of its buttons, such as `autograde('a', 'ada')`."""
+    (course.folder / "press.py").write_text(
+        "import json\n"
+        "from nbgrader.apps import NbGraderAPI\n"
+        "from traitlets.config.loader import PyFileConfigLoader\n"
+        "config = PyFileConfigLoader('nbgrader_config.py').load_config()\n"
+        f"print(json.dumps(NbGraderAPI(config=config).{button}))\n"
+    )
+    result = course.run("press")
+    assert result.returncode == 0, result.stderr
+    pressed: dict[str, Any] = json.loads(result.stdout)
+    return pressed
+
+
+def test_a_button_says_what_was_wrong_and_shows_no_traceback(course: Course) -> None:
+    assert press(course, f"generate_assignment('{ASSIGNMENT}')")["success"]
+    broken = course.folder / "submitted" / "ada" / ASSIGNMENT / NOTEBOOK
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{ not json")
+    graded = press(course, f"autograde('{ASSIGNMENT}', 'ada')")
+    assert not graded["success"]
+    assert "is not valid JSON" in graded["log"]
+    assert not graded["error"]
+
+    page = press(course, f"generate_feedback('{ASSIGNMENT}', 'ada')")
+    assert f"no submission of {ASSIGNMENT} by ada is autograded" in page["log"]
+    assert not page["error"]
+
+    fetched = press(course, f"collect('no_such_{ASSIGNMENT}')")
+    assert not fetched["success"]
+    assert "not found" in fetched["log"]
+    assert "Traceback" not in fetched["log"] + fetched["error"]
+
+
+def test_a_button_shortens_an_error_that_nobody_foresaw(course: Course) -> None:
+    path = course.folder / "source" / ASSIGNMENT / NOTEBOOK
+    intact = path.read_text()
+    path.write_text("{ not json")
+    made = press(course, f"generate_assignment('{ASSIGNMENT}')")
+    path.write_text(intact)
+    assert not made["success"]
+    assert "the notebook is not valid JSON" in made["log"]
+    assert "Traceback" not in made["log"] + made["error"]
 
 
 def test_debugging_shows_the_whole_traceback(course: Course) -> None:
