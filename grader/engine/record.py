@@ -130,8 +130,8 @@ class Recorder:
         for notebook, tasks in self.gradebook.manually_graded(student).items():
             if notebook not in marks:
                 continue
-            was = _answers(old / f"{notebook}.ipynb")
-            now = _answers(folders.staged(place) / f"{notebook}.ipynb")
+            was = answers(old / f"{notebook}.ipynb")
+            now = answers(folders.staged(place) / f"{notebook}.ipynb")
             changed = {task for task in tasks if was.get(task) != now.get(task)}
             marks[notebook] = replace(marks[notebook], changed=frozenset(changed))
         return marks
@@ -161,7 +161,7 @@ def vouch(
     file.chmod(mode)
 
 
-def _answers(notebook: Path) -> dict[str, list[str]]:
+def answers(notebook: Path) -> dict[str, list[str]]:
     """What stands below each task, up to the next cell that nbgrader knows."""
     if not notebook.exists():
         return {}

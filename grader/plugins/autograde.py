@@ -223,12 +223,15 @@ class WalledAutograde(Autograde):
         for name in set(self._assignments) - set(taken.submissions):
             self.log.warning("%s: no %s.ipynb", student, name)
         examined = dict(self._examine(taken, student))
+        before = {name: self._answers(name, student) for name in examined}
         record.withdraw(self._dest(student))
         with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
             self._create_rows(gradebook, student, taken.timestamp, set(examined))
         self._renew_folder(student, taken)
         for name, result in examined.items():
             self._record(name, student, result)
+            if before[name]:
+                self._mark_changed(name, student, before[name])
         self.set_permissions(self.coursedir.assignment_id, student)
         if self.coursedir.notebook_id == "*":
             digest = record.digest_of(taken.digest, assignments)
@@ -326,6 +329,18 @@ class WalledAutograde(Autograde):
         self.write_single_notebook(
             *self.exporter.from_notebook_node(examined.notebook, resources=resources)
         )
+
+    def _answers(self, notebook: str, student: str) -> dict[str, list[str]]:
+        return record.answers(self._dest(student) / f"{notebook}.ipynb")
+
+    def _mark_changed(self, notebook: str, student: str, before: dict[str, list[str]]) -> None:
+        """Mark for review the tasks that a person graded and that are answered anew since."""
+        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as gradebook:
+            for task, answer in self._answers(notebook, student).items():
+                grade = gradebook.find_grade(task, notebook, self.coursedir.assignment_id, student)
+                if grade.manual_score is not None and answer != before.get(task):
+                    grade.needs_manual_grade = True
+            gradebook.db.commit()
 
 
 class LiteralFeedback(GenerateFeedback):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nbformat.v4 import new_markdown_cell
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters.autograde import Autograde
@@ -172,6 +173,24 @@ def test_a_manual_grade_is_kept_and_marked_for_review(course: Path, graded: dict
         assert (grade.manual_score, grade.auto_score, grade.needs_manual_grade) == (1.5, 0.0, True)
         grade.manual_score = None
         gradebook.db.commit()
+
+
+def test_a_graded_answer_that_changed_is_marked_for_review(course: Path, graded: Any) -> None:
+    def regraded(answer: str) -> tuple[float, bool]:
+        node = notebook()
+        node.cells.append(new_markdown_cell(answer))
+        submit(course, "writer", node)
+        assert NbGraderAPI(config=config(course)).autograde("small", "writer")["success"]
+        with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+            grade = gradebook.find_grade("why", "small", "small", "writer")
+            found = grade.manual_score, grade.needs_manual_grade
+            grade.manual_score, grade.needs_manual_grade = 4, False
+            gradebook.db.commit()
+        return found
+
+    assert regraded("Because.") == (None, True)
+    assert regraded("Because.") == (4, False)
+    assert regraded("Because of the weights.") == (4, True)
 
 
 def test_a_late_submission_has_nbgraders_penalty(course: Path, graded: dict[str, Any]) -> None:
