@@ -18,9 +18,18 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
     """
 
     def copy_files(self) -> None:
-        """Copy the pages into the exchange; one line for each student who cannot fetch one."""
+        """Copy the pages into the exchange; one line for each student who cannot fetch one.
+
+        Raises ExchangeError where there is no page.
+        """
         excluded = [name for name in self.coursedir.student_id_exclude.split(",") if name]
-        for folder in sorted(map(Path, glob.glob(self.src_path))):
+        folders = sorted(map(Path, glob.glob(self.src_path)))
+        if not folders:
+            self.fail(
+                f"no feedback page of {self.coursedir.assignment_id} by "
+                f"{self.coursedir.student_id}: run `nbgrader generate_feedback` first"
+            )
+        for folder in folders:
             student = folder.parent.name
             if student in excluded or all((folder / name).exists() for name in (TIMESTAMP, SECRET)):
                 continue

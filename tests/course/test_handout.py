@@ -22,3 +22,11 @@ def test_a_page_that_nobody_can_fetch_stops_no_other(tmp_path, missing: str) -> 
     assert "Traceback" not in said
     pages = (course.folder / "exchange").rglob("*.html")
     assert [page.read_text() for page in pages] == ["page of submitted"]
+
+
+def test_where_there_is_no_page_nothing_is_called_released(tmp_path) -> None:
+    course = new_course(tmp_path / "course")
+    result = course.run("nbgrader", "release_feedback", ASSIGNMENT, "--student", "ada")
+    assert result.returncode != 0
+    assert f"no feedback page of {ASSIGNMENT} by ada" in result.stderr
+    assert "Traceback" not in result.stderr
