@@ -5,6 +5,7 @@ gradebook or submissions.
 """
 
 import argparse
+import os
 import shutil
 import sys
 import warnings
@@ -103,10 +104,11 @@ def grade(api: NbGraderAPI, submission: Submission) -> Row:
 
 
 def _reason(result: dict[str, Any]) -> str:
-    """The last line of nbgrader's log that names an exception."""
+    """The last error in nbgrader's log that names an exception, or else the first one."""
     lines = [line.strip() for line in result.get("log", "").splitlines()]
     named = [line for line in lines if "Error: " in line or "Exception: " in line]
-    return named[-1] if named else "see nbgrader's log"
+    errors = [line for line in lines if line.startswith("[ERROR] ")]
+    return str([*named[-1:], *errors[:1], result["error"]][0]).removeprefix("[ERROR] ")
 
 
 def _points(api: NbGraderAPI, student: str) -> dict[str, float]:
@@ -192,10 +194,11 @@ def run(folder: Path, console: Console) -> list[Row]:
             console.print(
                 f"{row.submission.student}: {row.trouble}", highlight=False, soft_wrap=True
             )
+    jupyter = os.path.relpath(Path(sys.prefix, "bin", "jupyter"), folder)
     console.print(
         "The two written answers, 10 points, wait to be graded by hand.\n"
         f"Feedback pages: {folder}/feedback/<student>/{ASSIGNMENT}/{NOTEBOOK}.html\n"
-        f"In nbgrader's own pages: run jupyter lab in {folder}, menu Nbgrader, Formgrader.",
+        f"In nbgrader's own pages: cd {folder} && {jupyter} lab, menu Nbgrader, Formgrader.",
         highlight=False,
         soft_wrap=True,
     )

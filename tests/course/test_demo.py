@@ -1,15 +1,18 @@
 """The demonstration: a class of twelve, graded whatever is in it, also after it was interrupted."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 
 from grader.course import demo
+from grader.course.classroom import Submission
 
 from .conftest import ASSIGNMENT, ROOT
 
@@ -104,3 +107,19 @@ def test_a_folder_of_someone_else_is_left_alone(
 def test_a_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.main(["--folder", "/proc/demo"]) == 1
     assert capsys.readouterr().err.startswith("cannot write /proc/demo: ")
+
+
+def test_it_says_why_a_submission_could_not_be_graded(tmp_path: Path) -> None:
+    api = demo.prepare(tmp_path / "demo")
+    assert api.generate_assignment(ASSIGNMENT)["success"]
+    broken = tmp_path / "demo" / "submitted" / "made-up-01" / ASSIGNMENT / "compression_dev.ipynb"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{ not json")
+    row = demo.grade(api, Submission("made-up-01", "not a notebook", NotebookNode()))
+    assert "compression_dev.ipynb is not valid JSON" in row.trouble
+
+
+def test_it_says_how_to_start_jupyterlab_where_nothing_was_activated(output: str) -> None:
+    command = re.search(r"cd (\S+) && (\S+) lab", output)
+    assert command
+    assert os.access(os.path.join(*command.groups()), os.X_OK)
