@@ -70,8 +70,11 @@ def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -
         return lambda student: Path(coursedir.format_path(step, student, name))
 
     autograded = folder(coursedir.autograded_directory)
+    # a question's mark scheme is never shown: pages may go out before the last submission
+    questions = {a.notebook: {c.grade_id: c.visible for c in a.questions} for a in assignments}
     hidden_tests = {
-        a.notebook: {cell.grade_id: cell.source for cell in a.checks} for a in assignments
+        a.notebook: questions[a.notebook] | {c.grade_id: c.source for c in a.checks}
+        for a in assignments
     }
     course = Course(
         assignments=assignments,
@@ -90,7 +93,7 @@ def configured(app: NbGrader, patience: float, waiting: Callable[[str], None]) -
         feedback=folder(coursedir.feedback_directory),
         seed=lambda student: check_seed(secret, name, student),
         admits=gradebook.has_student if not autograde.create_student else lambda student: True,
-        shown=lambda: hidden_tests if _shows_hidden_tests(pages, gradebook) else {},
+        shown=lambda: hidden_tests if _shows_hidden_tests(pages, gradebook) else questions,
         page_mode=_mode(pages),
         group_shared=coursedir.groupshared,
     )

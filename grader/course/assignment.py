@@ -104,6 +104,10 @@ class Assignment:
         return tuple(cell for cell in self.cells if cell.kind == "check")
 
     @property
+    def questions(self) -> tuple[MasterCell, ...]:
+        return tuple(cell for cell in self.cells if cell.kind == "task")
+
+    @property
     def given(self) -> tuple[MasterCell, ...]:
         return tuple(cell for cell in self.cells if cell.kind == "given")
 

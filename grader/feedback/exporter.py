@@ -6,6 +6,8 @@ from typing import Any
 
 from nbconvert.exporters import Exporter
 from nbgrader.api import Gradebook as NbgraderGradebook
+from nbgrader.preprocessors import ClearMarkScheme
+from nbgrader.utils import is_task
 from traitlets import default
 
 from grader.engine.gradebook import Sheet
@@ -28,6 +30,10 @@ class FeedbackExporter(Exporter):
         nb, resources = super().from_notebook_node(nb, resources, **kwargs)
         found = resources["nbgrader"]
         sheet = Sheet(found["score"], found["max_score"], found["late_penalty"])
+        clear = ClearMarkScheme(config=self.config)
+        for index, cell in enumerate(nb.cells):
+            if is_task(cell):
+                clear.preprocess_cell(cell, resources, index)
         for cell in nb.cells:
             known = cell.metadata.get("nbgrader", {})
             if "score" in known:

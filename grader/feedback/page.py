@@ -33,7 +33,6 @@ from grader.submissions import folders
 
 TEMPLATES = Path(__file__).parent / "templates"
 PICTURES = ("image/png", "image/jpeg")
-MARK_SCHEME = re.compile(r"^[^\n]*BEGIN MARK SCHEME.*?END MARK SCHEME[^\n]*\n?", re.M | re.S)
 HEADINGS = {"test": "Test", "answer": "Your answer", "task": "Task"}
 
 
@@ -135,8 +134,6 @@ def _cell(cell: Mapping[str, Any], sheet: Sheet, shown: Mapping[str, str]) -> _C
     comment = sheet.comments.get(id)
     code = cell["cell_type"] == "code"
     source = shown.get(id) or _text(cell["source"])
-    if kind == "task":
-        source = MARK_SCHEME.sub("", source)
     return _Cell(
         kind={"test": "graded", "task": "graded"}.get(kind, kind or "given"),
         id=id,

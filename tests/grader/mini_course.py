@@ -36,6 +36,8 @@ c.CourseDirectory.ignore = [".grading.json"]
 c.Exchange.root = {exchange!r}
 c.ExchangeCollect.check_owner = False
 c.LateSubmissionPlugin.penalty_method = "zero"
+c.ClearMarkScheme.begin_mark_scheme_delimeter = "BEGIN KEY"
+c.ClearMarkScheme.end_mark_scheme_delimeter = "END KEY"
 c.GenerateFeedback.exporter_class = "grader.feedback.exporter.FeedbackExporter"
 c.Autograde.limits = {{"check_seconds": 1.0, "submission_seconds": 20.0}}
 use_wall(c)
@@ -57,7 +59,8 @@ def master() -> nbformat.NotebookNode:
         new_code_cell(_solution("total"), metadata=_metadata("total", solution=True)),
         _check("test_total", 4, "assert total([1, 2, 3]) == 6"),
         new_markdown_cell(
-            "Explain below.", metadata=_metadata("explain", locked=True, task=True, points=5)
+            "Explain below.\n\n=== BEGIN KEY ===\nmodel answer\n=== END KEY ===\nIn short.",
+            metadata=_metadata("explain", locked=True, task=True, points=5),
         ),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}

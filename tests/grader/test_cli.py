@@ -128,6 +128,14 @@ def test_nbgrader_autograde_leaves_the_same(undisturbed: MiniCourse, tmp_path: P
         assert theirs[name] == content, name
 
 
+def test_a_mark_scheme_stays_with_staff(undisturbed: MiniCourse) -> None:
+    """A page may go out before the last submission, and the scheme says what the answer is."""
+    for name, content in undisturbed.files().items():
+        if name.endswith((".html", ".ipynb")):
+            assert (b"model answer" in content) == name.startswith("autograded/"), name
+            assert b"In short." in content, name
+
+
 def test_what_nbgrader_autograde_graded_is_not_graded_once_more(
     course: MiniCourse, undisturbed: MiniCourse
 ) -> None:

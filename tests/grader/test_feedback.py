@@ -92,16 +92,6 @@ def test_hidden_tests_are_shown_where_the_course_says_so() -> None:
     assert "token" in page(cell, shown={"t": "assert token"})
 
 
-def test_the_mark_scheme_of_a_question_is_not_on_the_page() -> None:
-    """A page may come before the last submission, and the scheme says what the answer is."""
-    question = "Why?\n\n=== BEGIN MARK SCHEME ===\nbecause\n\n=== END MARK SCHEME ===\nThink."
-    text = page(new_markdown_cell(question, metadata=_metadata("task", task=True)))
-    assert "Why?" in text
-    assert "Think." in text
-    assert "because" not in text
-    assert "MARK SCHEME" not in text
-
-
 def test_a_page_is_made_again_when_a_grade_or_comment_changed(tmp_path: Path) -> None:
     (tmp_path / "one.ipynb").write_text("{}")
     sheets = {"one": Sheet(score=1)}
