@@ -57,6 +57,7 @@ class Channel:
         self._cells: list[str] = []
         self._outputs_left = self._limits.outputs_kb * 1024
         self._outputs_cut = False
+        self._printed = ""  # by what a process was at when it was lost
         self.cpu_seconds = 0.0
         self.busy = False  # in the middle of a request, which must not be cut short
 
@@ -69,6 +70,7 @@ class Channel:
     def run_cell(self, source: str) -> CellResult:
         """Run a cell of the student's. Its outputs are the student's to see."""
         self.rebuild()
+        self._printed, answer = "", b""
         failure: CallFailed | None = None
         try:
             answer = self.request(
@@ -77,12 +79,14 @@ class Channel:
         except TimedOut as timeout:
             failure, answer = timeout, timeout.answer or b""
         except ProcessEnded as ending:
-            return CellResult([], False, ending)
+            failure = ending
         try:
             decoder = codec.Decoder(answer, number=False)
             outputs, complete = self._fitting(decoder.value()), decoder.plain() is True
         except (codec.CodecError, ValueError):
-            return CellResult([], False, failure or ProcessEnded(self.lose()))
+            failure = failure or ProcessEnded(self.lose())
+            left = {"output_type": "stream", "name": "stdout", "text": self._printed}
+            return CellResult(self._fitting([left] if self._printed else []), False, failure)
         if failure is None:
             self._cells.append(source)
         return CellResult(outputs, complete, failure)
@@ -162,6 +166,7 @@ class Channel:
         self._stream = None
         ending = self._sandbox.end()
         self.cpu_seconds += ending.cpu_seconds
+        self._printed = ending.printed
         limits = self._limits
         if ending.killed_for == "memory":
             return f"it needed more than {limits.memory_mb} MB of memory"
