@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +201,20 @@ def test_the_state_before_a_crash_is_rebuilt(wall: Wall) -> None:
     """The functions of the cells before it are there for the checks after it."""
     examined = examine(wall, None, "helper = 1", "import os\nif helper: os._exit(1)")
     assert examined.points == TOTAL
+
+
+def test_what_a_cell_defined_before_it_was_interrupted_is_rebuilt(wall: Wall) -> None:
+    loops = f"{ANSWERS['sparsity']}\nwhile True:\n    pass"
+    examined = examine(wall, answers(sparsity=loops), "import os\nos._exit(1)")
+    assert examined.points == TOTAL, messages(examined)
+
+
+def test_a_cell_that_ends_the_process_when_it_is_run_again_costs_no_other_cell(wall: Wall) -> None:
+    end = time.time() + 1.5
+    once = f"import os, time\nif time.time() > {end}:\n    os._exit(1)"
+    lose = f"time.sleep(max(0, {end} - time.time()))\nos._exit(1)"
+    examined = examine(wall, None, once, "import os, time", lose)
+    assert examined.points == TOTAL, messages(examined)
 
 
 @pytest.mark.parametrize(
