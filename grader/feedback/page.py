@@ -132,14 +132,13 @@ def _cell(cell: Mapping[str, Any], sheet: Sheet, shown: Mapping[str, str]) -> _C
     id = known.get("grade_id", "") if kind else ""
     score, points = sheet.scores.get(id, (None, None))
     comment = sheet.comments.get(id)
-    code = cell["cell_type"] == "code"
     source = shown.get(id) or _text(cell["source"])
     return _Cell(
         kind={"test": "graded", "task": "graded"}.get(kind, kind or "given"),
         id=id,
         heading=HEADINGS.get(kind, ""),
-        code=code,
-        source=_highlight(source) if code else _markdown(source, _attachments(cell)),
+        code=cell["cell_type"] == "code",
+        source=_source(cell, source),
         outputs=[_output(output) for output in cell.get("outputs", [])],
         score=score,
         points=points,
@@ -147,6 +146,13 @@ def _cell(cell: Mapping[str, Any], sheet: Sheet, shown: Mapping[str, str]) -> _C
         message=_message(cell) if kind == "test" else "",
         waits=id in sheet.waiting,
     )
+
+
+def _source(cell: Mapping[str, Any], text: str) -> Markup:
+    if cell["cell_type"] == "code":
+        return _highlight(text)
+    attachments = cell.get("attachments")
+    return _rendered(text, attachments) if attachments else _markdown(text)
 
 
 def _message(cell: Mapping[str, Any]) -> str:
@@ -189,16 +195,17 @@ def _text(source: str | list[str]) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def _attachments(cell: Mapping[str, Any]) -> str:
-    """A Markdown cell's pictures, as JSON; the wall lets only the course's own pass."""
-    return json.dumps(cell.get("attachments", {}))
-
-
 @functools.lru_cache(maxsize=1024)
-def _markdown(text: str, attachments: str = "{}") -> Markup:
-    renderer = IPythonRenderer(
-        escape=True, allow_harmful_protocols=False, attachments=json.loads(attachments)
-    )
+def _markdown(text: str) -> Markup:
+    return _rendered(text, {})
+
+
+def _rendered(text: str, attachments: dict[str, Any]) -> Markup:
+    """Markdown as HTML; attachments: the pictures in it, too large to be kept for other pages.
+
+    The wall lets only the course's own pass, and a student's as PNG.
+    """
+    renderer = IPythonRenderer(escape=True, allow_harmful_protocols=False, attachments=attachments)
     return Markup(MarkdownWithMath(renderer=renderer).render(text))
 
 

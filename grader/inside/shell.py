@@ -33,13 +33,21 @@ _CUT = "\n[the rest of the output was cut off]\n"
 
 
 class Outputs:
-    """The outputs of one cell, in order, bounded in size and number."""
+    """The outputs of one cell, in order, bounded in size and number.
+
+    kept: a file that holds what was printed, for who is still there when this process is lost.
+    """
+
+    kept: int | None = None
 
     def __init__(self, text_bytes: int, picture_bytes: int) -> None:
         self._text_bytes, self._picture_bytes = text_bytes, picture_bytes
         self.clear()
 
     def clear(self) -> None:
+        if self.kept is not None and self._items:
+            os.ftruncate(self.kept, 0)
+            os.lseek(self.kept, 0, os.SEEK_SET)
         self._items: list[dict[str, Any]] = []
         self._text_left, self._picture_left = self._text_bytes, self._picture_bytes
 
@@ -55,6 +63,8 @@ class Outputs:
         text = self._bounded(text)
         if not text:
             return
+        if self.kept is not None:
+            os.write(self.kept, text.encode("utf-8", "replace"))
         if self._items and self._items[-1].get("name") == name:
             self._items[-1]["parts"].append(text)
         else:

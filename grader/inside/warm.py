@@ -73,7 +73,7 @@ class WarmProcess:
             if not poll.poll(_WATCH_SECONDS * 1000 if self._child else None):
                 self._watch()
                 continue
-            message, descriptors, _, _ = socket.recv_fds(self._control, 2**24, 1)
+            message, descriptors, _, _ = socket.recv_fds(self._control, 2**24, 2)
             if not message:
                 break
             order = json.loads(message)
@@ -101,7 +101,9 @@ class WarmProcess:
         gc.set_threshold(50_000)
         return {}
 
-    def _start(self, channel: int, limits: dict[str, int], processors: list[int]) -> dict[str, Any]:
+    def _start(
+        self, channel: int, printed: int, limits: dict[str, int], processors: list[int]
+    ) -> dict[str, Any]:
         self._limits = confine.Confinement(**limits)
         mapped = confine.mapped_memory()
         self._own_memory = _resident(os.getpid())
@@ -112,11 +114,14 @@ class WarmProcess:
             self._scratch = tempfile.mkdtemp()
             self._child = os.fork()
         if self._child == 0:
-            self._become_submission(channel, mapped, processors)
+            self._become_submission(channel, printed, mapped, processors)
         os.close(channel)
+        os.close(printed)
         return {}
 
-    def _become_submission(self, channel: int, mapped: int, processors: list[int]) -> None:
+    def _become_submission(
+        self, channel: int, printed: int, mapped: int, processors: list[int]
+    ) -> None:
         try:
             confine.stay_on(processors)
             os.setsid()  # a signal to its process group must not reach the warm process
@@ -127,7 +132,7 @@ class WarmProcess:
             sys.path.insert(0, "")  # as in a kernel: what a cell writes can be imported
             self._shell.limit_behind = lambda error: confine.limit_behind(error, self._limits)
             os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = os.getcwd()
-            _serve_submission(channel, self._shell, self._outputs, self._settings)
+            _serve_submission(channel, printed, self._shell, self._outputs, self._settings)
         finally:
             os._exit(1)
 
@@ -199,15 +204,18 @@ def _proportional(pid: int) -> int:
 # --- the submission's own process -------------------------------------------------------------
 
 
-def _serve_submission(channel: int, shell: Any, outputs: Outputs, settings: Settings) -> None:
+def _serve_submission(
+    channel: int, printed: int, shell: Any, outputs: Outputs, settings: Settings
+) -> None:
     captured = os.open(".output", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor, source in enumerate((null, captured, captured)):
         os.dup2(source, descriptor)
     channel = os.dup2(channel, 10)
     captured = os.dup2(captured, 11)
+    outputs.kept = os.dup2(printed, 12)
     os.closerange(3, 10)
-    os.closerange(12, 4096)
+    os.closerange(13, 4096)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     submission = Submission(Cells(shell, outputs, captured), settings.classes)
     with socket.socket(fileno=channel) as stream:

@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ MAX_CELL_CHARS = 2**20
 MAX_NOTEBOOK_CHARS = 8 * 2**20
 MAX_PICTURE_BYTES = 2 * 2**20
 MAX_PICTURES_BYTES = 8 * 2**20
+MAX_PICTURES = 200
 _JSON_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # possessive: in linear time
 _PNG = b"\x89PNG\r\n\x1a\n"
 _RESAVE = "ask the student to open it in JupyterLab, save it and submit it again; no grade changed"
@@ -59,7 +60,8 @@ class Cell:
 
     kind: the master's, or "added" for a student's own code cell, "text" for Markdown. master: the
     master's cell, None for the student's own. source: what is run or shown. pictures: PNG in
-    base64, of an experiment as the student ran it. trusted: the text is the master's own.
+    base64, of an experiment as the student ran it, or in a text that the student wrote. trusted:
+    the text is the master's own.
     """
 
     kind: Kind | str
@@ -215,11 +217,13 @@ def _raw_cell(cell: dict[str, Any]) -> dict[str, Any]:
     metadata = cell.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
+    attachments = cell.get("attachments")
     return {
         "type": "code" if cell.get("cell_type") == "code" else "markdown",
         "source": source,
         "grade_id": grade_id if isinstance(grade_id, str) else None,
         "outputs": _list(cell.get("outputs")),
+        "attachments": list(attachments.values()) if isinstance(attachments, dict) else [],
     }
 
 
@@ -235,7 +239,8 @@ class _Matcher:
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
-        self._pictures_left = MAX_PICTURES_BYTES
+        self._pictures_left, self._picture_bytes_left = MAX_PICTURES, MAX_PICTURES_BYTES
+        self._left_out = 0
         self._notes: list[str] = []
 
     def match(self, raw: list[dict[str, Any]]) -> tuple[list[Cell], list[str]]:
@@ -259,13 +264,19 @@ class _Matcher:
                 known = self._known(cell, master)
                 own = [self._own(cell)] if self._was_changed(cell, master) else []
                 cells += [*own, known] if master.kind == "check" else [known, *own]
+        if self._left_out:
+            self._note(
+                f"attached pictures left out: {self._left_out} (only PNG pictures of at most "
+                f"{MAX_PICTURE_BYTES // 2**20} MB each are shown)"
+            )
         return self._with_missing(cells), self._notes
 
     def _own(self, cell: dict[str, Any]) -> Cell:
         if cell["type"] == "code":
             return Cell("added", cell["source"])
         trusted = cell["source"] in self._assignment.texts
-        return Cell("text", cell["source"], trusted=trusted, cell_type="markdown")
+        pictures = () if trusted else self._attached(cell)
+        return Cell("text", cell["source"], None, pictures, trusted, "markdown")
 
     def _known(self, cell: dict[str, Any], master: MasterCell) -> Cell:
         if cell["type"] != master.cell_type and not (
@@ -276,7 +287,12 @@ class _Matcher:
             source, trusted = cell["source"], False
         else:
             source, trusted = master.visible if master.kind == "check" else master.source, True
-        pictures = tuple(self._pictures(cell["outputs"])) if master.kind == "experiment" else ()
+        pictures: tuple[str, ...] = ()
+        if master.kind == "experiment":
+            outputs = (output for output in cell["outputs"] if isinstance(output, dict))
+            pictures = tuple(self._pictures(output.get("data") for output in outputs))
+        elif master.kind == "answer":
+            pictures = self._attached(cell)
         return Cell(master.kind, source, master.grade_id, pictures, trusted, master.cell_type)
 
     def _was_changed(self, cell: dict[str, Any], master: MasterCell) -> bool:
@@ -313,15 +329,24 @@ class _Matcher:
                 after = len(cells) - 1
         return cells
 
-    def _pictures(self, outputs: list[Any]) -> Iterator[str]:
-        for output in outputs:
-            data = output.get("data") if isinstance(output, dict) else None
+    def _attached(self, cell: dict[str, Any]) -> tuple[str, ...]:
+        """The pictures in a text that the student wrote, without their names."""
+        pictures = tuple(self._pictures(cell["attachments"]))
+        self._left_out += len(cell["attachments"]) - len(pictures)
+        return pictures
+
+    def _pictures(self, bundles: Iterable[Any]) -> Iterator[str]:
+        """The PNG pictures among contents by MIME type, as many as a submission may have."""
+        for data in bundles:
             encoded = data.get("image/png") if isinstance(data, dict) else None
             if isinstance(encoded, list):
                 encoded = "".join(part for part in encoded if isinstance(part, str))
-            picture = clean_png(encoded) if isinstance(encoded, str) else None
-            if picture and len(picture) <= self._pictures_left:
-                self._pictures_left -= len(picture)
+            if not self._pictures_left or not isinstance(encoded, str):
+                continue
+            picture = clean_png(encoded)
+            if picture and len(picture) <= self._picture_bytes_left:
+                self._pictures_left -= 1
+                self._picture_bytes_left -= len(picture)
                 yield picture
 
     def _note(self, note: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import struct
@@ -44,8 +45,9 @@ class CellResult:
 class Channel:
     """One submission's process, started when it is needed and rebuilt after it was lost.
 
-    It is rebuilt from the cells that ran before, without those that had to be stopped: only while
-    no check is at work, since what a check holds (instances) is lost with the process.
+    It is rebuilt from the cells that ran before, without those that took their process down: only
+    while no check is at work, since what a check holds (instances) is lost with the process. A cell
+    that was interrupted gets less time then; what it defines comes first as a rule.
     """
 
     def __init__(self, sandbox: Sandbox, deadline: float | None = None) -> None:
@@ -54,9 +56,10 @@ class Channel:
         self._limits = sandbox.limits
         self._deadline = deadline or time.monotonic() + self._limits.submission_seconds
         self._stream: _Stream | None = None
-        self._cells: list[str] = []
+        self._cells: list[tuple[str, float]] = []  # and the seconds they get
         self._outputs_left = self._limits.outputs_kb * 1024
         self._outputs_cut = False
+        self._printed = ""  # by what a process was at when it was lost
         self.cpu_seconds = 0.0
         self.busy = False  # in the middle of a request, which must not be cut short
 
@@ -69,6 +72,7 @@ class Channel:
     def run_cell(self, source: str) -> CellResult:
         """Run a cell of the student's. Its outputs are the student's to see."""
         self.rebuild()
+        self._printed, answer = "", b""
         failure: CallFailed | None = None
         try:
             answer = self.request(
@@ -77,14 +81,18 @@ class Channel:
         except TimedOut as timeout:
             failure, answer = timeout, timeout.answer or b""
         except ProcessEnded as ending:
-            return CellResult([], False, ending)
+            failure = ending
         try:
             decoder = codec.Decoder(answer, number=False)
             outputs, complete = self._fitting(decoder.value()), decoder.plain() is True
         except (codec.CodecError, ValueError):
-            return CellResult([], False, failure or ProcessEnded(self.lose()))
-        if failure is None:
-            self._cells.append(source)
+            failure = failure or ProcessEnded(self.lose())
+            left = {"output_type": "stream", "name": "stdout", "text": self._printed}
+            return CellResult(self._fitting([left] if self._printed else []), False, failure)
+        if self._stream is not None:
+            limits = self._limits
+            least = min(limits.cell_seconds, limits.check_seconds)
+            self._cells.append((source, least if failure else limits.cell_seconds))
         return CellResult(outputs, complete, failure)
 
     def _fitting(self, outputs: object) -> list[dict[str, Any]]:
@@ -105,18 +113,16 @@ class Channel:
 
     def rebuild(self) -> None:
         """Make sure that there is a process, in the state that the cells so far led to."""
-        if self._stream is not None:
-            return
-        self._stream = _Stream(self._sandbox.fork(self.cpu_seconds))
-        for source in list(self._cells):
-            if self.seconds_left() <= 0:  # each cell would cost a grace more
-                return
-            try:
-                self.request(codec.Encoder().message("cell", source), self._limits.cell_seconds)
-            except CallFailed:  # it ran before, and does not now
-                self._cells.remove(source)
-                if self._stream is None:
-                    self._stream = _Stream(self._sandbox.fork(self.cpu_seconds))
+        while self._stream is None:
+            self._stream = _Stream(self._sandbox.fork(self.cpu_seconds))
+            for i, (source, seconds) in enumerate(self._cells):
+                if self.seconds_left() <= 0:  # each cell would cost a grace more
+                    return
+                with contextlib.suppress(CallFailed):
+                    self.request(codec.Encoder().message("cell", source), seconds)
+                if self._stream is None:  # it did not take its process down before
+                    del self._cells[i]
+                    break
 
     def request(self, message: bytes, seconds: float, since: float | None = None) -> bytes:
         """Send a request and wait for its answer, for so many seconds since the given time.
@@ -162,6 +168,7 @@ class Channel:
         self._stream = None
         ending = self._sandbox.end()
         self.cpu_seconds += ending.cpu_seconds
+        self._printed = ending.printed
         limits = self._limits
         if ending.killed_for == "memory":
             return f"it needed more than {limits.memory_mb} MB of memory"

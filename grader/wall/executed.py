@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -59,12 +60,24 @@ def _node(assignment: Assignment, cell: Cell) -> Node:
         code = {"cell_type": "code", "source": cell.source}
         return {**code, "execution_count": None, "outputs": []}
     if cell.cell_type == "raw" or not cell.trusted:
-        return {"cell_type": "markdown", "source": as_text(cell.source)}
+        return _written(cell)
     node = {"cell_type": "markdown", "source": cell.source}
     if cell.grade_id is None:
         attachments = json.loads(assignment.attachments[assignment.texts.index(cell.source)])
         return {**node, "attachments": attachments} if attachments else node
     return node
+
+
+def _written(cell: Cell) -> Node:
+    """The student's text as it is, and below it the pictures in it.
+
+    They are named after what they show: an answer with another picture is another answer.
+    """
+    named = {f"{hashlib.sha256(p.encode()).hexdigest()[:16]}.png": p for p in cell.pictures}
+    shown = [f"![attached picture](attachment:{name})" for name in named]
+    node = {"cell_type": "markdown", "source": "\n\n".join([as_text(cell.source), *shown])}
+    attachments = {name: {"image/png": picture} for name, picture in named.items()}
+    return {**node, "attachments": attachments} if attachments else node
 
 
 def as_text(source: str) -> str:

@@ -154,6 +154,8 @@ class Ending:
     """exit code, or minus the signal"""
     cpu_seconds: float
     killed_for: str | None
+    printed: str
+    """by what it was at when it ended; bytes from a stranger, as all outputs"""
 
 
 def _processors() -> set[int]:
@@ -185,6 +187,7 @@ class Sandbox:
     _errors: IO[bytes] = field(init=False)
     _ready: bool = field(default=False, init=False)
     _processors: set[int] = field(default_factory=_processors, init=False)
+    _printed: int = field(init=False)
 
     def start(self, cells: list[str], classes: list[str]) -> None:
         """Begin to build the wall, with a warm process behind it that runs the given cells.
@@ -231,9 +234,11 @@ class Sandbox:
         here = _this_processor() & self._processors
         confine.stay_on(here)
         ours, theirs = socket.socketpair()
+        self._printed = os.memfd_create("printed")  # it survives the process
         with theirs:
             limits = {**self.limits.confinement(), "cpu_seconds": left}
-            self._order("start", theirs.fileno(), limits=limits, processors=[*here])
+            descriptors = theirs.fileno(), self._printed
+            self._order("start", *descriptors, limits=limits, processors=[*here])
         return ours
 
     def interrupt(self) -> None:
@@ -241,9 +246,11 @@ class Sandbox:
 
     def end(self) -> Ending:
         """Kill the submission's process, with everything it started."""
-        ending = Ending(**self._order("end"))
+        ending = self._order("end")
         confine.stay_on(self._processors)
-        return ending
+        printed = os.pread(self._printed, 2 * self.limits.output_kb * 1024, 0)
+        os.close(self._printed)
+        return Ending(**ending, printed=printed.decode("utf-8", "replace"))
 
     def close(self) -> None:
         self._control.close()

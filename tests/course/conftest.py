@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 from nbgrader.api import Gradebook
 
 from grader.course.classroom import Classroom, solutions
@@ -17,6 +18,10 @@ from grader.course.classroom import Classroom, solutions
 ROOT = Path(__file__).resolve().parents[2]
 ASSIGNMENT = "10_compression"
 NOTEBOOK = "compression_dev.ipynb"
+SKETCH = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
+"""A picture of one pixel, PNG in base64."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +98,18 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Course:
 
 @pytest.fixture(scope="session")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Course:
-    """A course with three students, graded and fed back; do not change it."""
+    """A course with three students, graded and fed back; do not change it.
+
+    The late one has attached a picture to a written answer.
+    """
     course = new_course(tmp_path_factory.mktemp("graded") / "course")
     course.nbgrader("generate_assignment", ASSIGNMENT)
     course.hand_in("reference", course.reference())
     course.hand_in("untouched", course.notebook("release"))
-    course.hand_in("late", course.reference(), "2030-01-02 00:00:00 UTC")
+    sketched = course.reference()
+    sketched.cells.append(new_markdown_cell("As in ![my sketch](attachment:image.png)"))
+    sketched.cells[-1].attachments = {"image.png": {"image/png": SKETCH}}
+    course.hand_in("late", sketched, "2030-01-02 00:00:00 UTC")
     with Gradebook(f"sqlite:///{course.folder}/gradebook.db") as book:
         book.update_or_create_assignment(ASSIGNMENT, duedate="2030-01-01 00:00:00 UTC")
     course.nbgrader("autograde", ASSIGNMENT)

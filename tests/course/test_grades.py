@@ -1,10 +1,11 @@
 """What nbgrader makes of the perfect and of the untouched notebook."""
 
 import pytest
+from nbconvert import HTMLExporter
 from nbgrader.api import Gradebook
 from nbgrader.utils import is_grade
 
-from .conftest import ASSIGNMENT, NOTEBOOK, Course, read
+from .conftest import ASSIGNMENT, NOTEBOOK, SKETCH, Course, read
 
 STUB = "this is where your own code goes"
 
@@ -24,6 +25,17 @@ def test_the_reference_gets_every_point_of_the_tests(graded: Course) -> None:
 def test_the_feedback_page_says_which_answers_wait(graded: Course) -> None:
     page = graded.folder / "feedback" / "reference" / ASSIGNMENT / "compression_dev.html"
     assert page.read_text().count("not graded yet") == 4  # two answers, each twice
+
+
+def test_a_picture_in_a_written_answer_is_there_for_who_grades_it_and_in_feedback(
+    graded: Course,
+) -> None:
+    autograded = graded.folder / "autograded" / "late" / ASSIGNMENT / NOTEBOOK
+    formgrader, _ = HTMLExporter().from_notebook_node(read(autograded))
+    feedback = graded.folder / "feedback" / "late" / ASSIGNMENT / "compression_dev.html"
+    for page in (formgrader, feedback.read_text()):
+        assert "As in ![my sketch](attachment:image.png)" in page
+        assert page.count(f'src="data:image/png;base64,{SKETCH}"') == 1
 
 
 def test_an_untouched_release_gets_none(graded: Course) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +201,58 @@ def test_the_state_before_a_crash_is_rebuilt(wall: Wall) -> None:
     """The functions of the cells before it are there for the checks after it."""
     examined = examine(wall, None, "helper = 1", "import os\nif helper: os._exit(1)")
     assert examined.points == TOTAL
+
+
+def test_what_a_cell_defined_before_it_was_interrupted_is_rebuilt(wall: Wall) -> None:
+    loops = f"{ANSWERS['sparsity']}\nwhile True:\n    pass"
+    examined = examine(wall, answers(sparsity=loops), "import os\nos._exit(1)")
+    assert examined.points == TOTAL, messages(examined)
+
+
+def test_a_cell_that_ends_the_process_when_it_is_run_again_costs_no_other_cell(wall: Wall) -> None:
+    end = time.time() + 1.5
+    once = f"import os, time\nif time.time() > {end}:\n    os._exit(1)"
+    lose = f"time.sleep(max(0, {end} - time.time()))\nos._exit(1)"
+    examined = examine(wall, None, once, "import os, time", lose)
+    assert examined.points == TOTAL, messages(examined)
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        ("while True:\n    try:\n        time.sleep(9)\n    except BaseException:\n        pass",
+         "it did not finish within 2 s"),
+        ("os._exit(3)", "it ended Python (exit code 3)"),
+        ("import ctypes; ctypes.string_at(0)", "it crashed Python (SIGSEGV)"),
+        ("for _ in range(6):\n    if os.fork() == 0: break\nx = bytearray(100 * 2**20)\n"
+         "time.sleep(60)", "it needed more than 300 MB of memory"),
+    ],
+    ids=["swallows interrupts", "exits", "crashes", "memory"],
+)  # fmt: skip
+def test_what_a_cell_printed_before_its_process_was_lost_is_shown(
+    wall: Wall, end: str, why: str
+) -> None:
+    before = "print('of the cell before')"
+    lines = (
+        "import os, sys, time\nprint('first', 'li\u00f1e')\nprint(chr(0xDC80), file=sys.stderr)\n"
+    )
+    cells = examine(wall, None, before, lines + end).notebook.cells
+    assert [cell.get("text", cell.get("evalue")) for cell in cells[5].outputs] == [
+        "first li\u00f1e\n?\n",
+        why,
+    ]
+
+
+def test_what_a_lost_process_left_is_bounded_and_the_last_cells_alone(wall: Wall) -> None:
+    forge = "os.ftruncate(12, 2**23)\nos._exit(0)"
+    kill = "import os\nfor _ in range(9_000): print('x' * 9)\nos._exit(0)"
+    examined = examine(wall, None, kill, "import os\nos._exit(0)", f"import os\n{forge}")
+    assert examined.points == TOTAL
+    flood, silent, forged = (examined.notebook.cells[i].outputs for i in (4, 5, 6))
+    assert len(flood[0].text) < 21_000
+    assert flood[0].text.endswith("[the rest of the output was cut off]\n")
+    assert [output.output_type for output in silent] == ["error"]
+    assert len(forged[0].text) < 50_000
 
 
 def test_output_is_bounded(wall: Wall) -> None:

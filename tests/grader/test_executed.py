@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import nbformat
@@ -11,6 +12,8 @@ from nbconvert import HTMLExporter
 from test_submission import png
 from wall_course import CHECKS, TOKEN, assignment, cell_of, notebook, submission
 
+from grader.engine.gradebook import Sheet
+from grader.feedback.page import page
 from grader.wall.examine import Verdict
 from grader.wall.executed import HIDDEN, NOT_RUN, as_text, executed_notebook
 
@@ -117,6 +120,40 @@ def test_a_long_line_of_an_answer_is_wrapped() -> None:
     assert lines[-3:] == [word, word, "short"]
     assert lines[-5:-3] == ["", "  kept  as  it  is"]
     assert " ".join(lines[:-5]).split() == ["long"] * 60 + ["end"]
+
+
+def pages(node: nbformat.NotebookNode) -> tuple[str, str]:
+    """As formgrader shows it, and as feedback does."""
+    html, _ = HTMLExporter().from_notebook_node(node)
+    return html, page(json.loads(nbformat.writes(node)), "small", Sheet())
+
+
+def test_a_written_answer_shows_the_pictures_in_it_below_its_text() -> None:
+    node = notebook()
+    picture = base64.b64encode(png()).decode()
+    hostile = f'x"]({EVIL})![](javascript:alert(1)'
+    node.cells.append(nbformat.v4.new_markdown_cell(f"{EVIL} ![mine](attachment:{hostile})"))
+    node.cells[-1].attachments = {hostile: {"image/png": picture, "text/html": EVIL}}
+    result = executed(node)
+    assert list(result.cells[-1].attachments.values()) == [{"image/png": picture}]
+    source = f'src="data:image/png;base64,{picture}"'
+    for shown, without in zip(pages(result), pages(executed(notebook())), strict=True):
+        assert shown.count(source) == 1
+        assert shown.index("![mine]") < shown.index(source)
+        assert shown.count("<script") == without.count("<script")
+        assert shown.count("<img") == without.count("<img") + 1
+        assert 'href="javascript' not in shown
+
+
+def test_another_picture_makes_another_text_so_that_a_change_is_seen() -> None:
+    def shown(width: int) -> str:
+        node = notebook()
+        picture = base64.b64encode(png(width)).decode()
+        node.cells.append(nbformat.v4.new_markdown_cell("![](attachment:a.png)"))
+        node.cells[-1].attachments = {"a.png": {"image/png": picture}}
+        return str(executed(node).cells[-1].source)
+
+    assert shown(4) == shown(4) != shown(5)
 
 
 def test_an_empty_cell_stays_empty() -> None:

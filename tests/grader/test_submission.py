@@ -11,14 +11,18 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+import stock_course
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell
 from wall_course import ANSWERS, CHECKS, TOKEN, assignment, cell_of, notebook, submission
 
+from grader.course.assignment import read_assignment
 from grader.submissions.submission import (
     MAX_CELLS,
+    MAX_PICTURES,
     NotANotebook,
     NotebookMissing,
     Submission,
@@ -315,6 +319,77 @@ def test_an_experiment_keeps_its_png_pictures_and_nothing_else() -> None:
     ]
     cell = next(c for c in submission(node).cells if c.kind == "experiment")
     assert cell.pictures == (good,)
+
+
+def sketched(*attachments: Any) -> Submission:
+    """A submission with a text of the student's that has these attachments."""
+    node = notebook()
+    node.cells.append(new_markdown_cell("![sketch](attachment:0.png)"))
+    node.cells[-1].attachments = {f"{i}.png": data for i, data in enumerate(attachments)}
+    return submission(node)
+
+
+def test_a_written_answer_keeps_its_png_pictures_in_order() -> None:
+    first, second = (base64.b64encode(png(width)).decode() for width in (4, 5))
+    read = sketched({"image/png": first}, {"image/png": [second[:9], second[9:]]})
+    assert read.cells[-1].pictures == (first, second)
+    assert read.cells[-1].source == "![sketch](attachment:0.png)"
+    assert read.notes == ()
+
+
+def test_so_does_an_answer_in_a_cell_of_the_masters(tmp_path: Path) -> None:
+    node, picture = stock_course.master(), base64.b64encode(png()).decode()
+    nbformat.write(node, tmp_path / "one.ipynb")
+    cell_of(node, "why").attachments = {"a.png": {"image/png": picture}}
+    cell_of(node, "more").attachments = {"a.png": {"image/png": picture}}
+    cell_of(node, "more").source += " My answer."
+    master = read_assignment(tmp_path / "one.ipynb", "hw")
+    nbformat.write(node, tmp_path / "one.ipynb")
+    read = read_submission(tmp_path, master)
+    shown = {(cell.kind, cell.grade_id): cell.pictures for cell in read.cells if cell.pictures}
+    assert shown == {("answer", "why"): (picture,), ("text", None): (picture,)}
+
+
+@pytest.mark.parametrize(
+    "attachment",
+    [
+        None,
+        [],
+        {},
+        "iVBORw0KGgo=",
+        {"image/png": 7},
+        {"image/png": None},
+        {"image/png": ["PHN2Zz4=", 7]},
+        {"image/png": "not base64: \u00e9"},
+        {"image/png": "PHN2ZyBvbmxvYWQ9ImFsZXJ0KDEpIj4="},
+        {"image/png": base64.b64encode(png(60_000, 2)).decode()},
+        {"image/png": base64.b64encode(png() + bytes(3 * 2**20)).decode()},
+        {"image/jpeg": "/9j/4AAQSkZJRg=="},
+        {"image/svg+xml": "<svg onload='alert(1)'/>", "text/html": "<script>alert(1)</script>"},
+    ],
+)
+def test_an_attachment_that_is_no_png_is_left_out_and_staff_is_told(attachment: Any) -> None:
+    good = base64.b64encode(png()).decode()
+    read = sketched(attachment, {"image/png": good, "text/html": "<script>alert(1)</script>"})
+    assert read.cells[-1].pictures == (good,)
+    [note] = read.notes
+    assert note.startswith("attached pictures left out: 1 ")
+
+
+def test_ten_thousand_attachments_are_bounded() -> None:
+    many = [{"image/png": base64.b64encode(png(1 + i)).decode()} for i in range(8000)]
+    read = sketched(*many, *[{"image/png": "x" * 1000}] * 2000)
+    assert len(read.cells[-1].pictures) == MAX_PICTURES
+    assert read.notes[0].startswith(f"attached pictures left out: {10_000 - MAX_PICTURES} ")
+
+
+@pytest.mark.parametrize("attachments", [7, [], "x", None, [{"image/png": "x"}]])
+def test_attachments_that_are_none_are_nothing(attachments: Any) -> None:
+    node = notebook()
+    node.cells.append({**new_markdown_cell("text"), "attachments": attachments})
+    read = submission(node)
+    assert read.cells[-1].pictures == ()
+    assert read.notes == ()
 
 
 @pytest.mark.parametrize(
