@@ -81,7 +81,8 @@ class ClassApp(NbGrader):
         0, min=0, help="How many submissions are examined at once; 0: one for each core."
     ).tag(config=True)
     cluster = Unicode(
-        "", help="The address of a Dask scheduler (tcp://host:8786) whose workers examine."
+        "",
+        help="The Dask scheduler whose workers examine: tcp://host:8786, or its scheduler file.",
     ).tag(config=True)
     force = Bool(False, help="Grade again what is graded already.").tag(config=True)
     dry_run = Bool(False, help="Say what would be graded, and do nothing.").tag(config=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures as cf
+import json
 import logging
 import multiprocessing
 import os
+from pathlib import Path
 from typing import Any
 
 from grader.engine.engine import Engine
@@ -14,6 +16,10 @@ from grader.engine.worker import WallUnavailableError, follow_parent
 
 _GONE = (OSError, AttributeError, cf.CancelledError, asyncio.CancelledError)
 """What a Dask client raises whose scheduler has gone: an AttributeError once it has closed."""
+
+_REFUSED = (OSError, ValueError, RuntimeError, TypeError, KeyError)
+"""What comes of an address where nobody answers, of TLS that is set up on one side alone, and of
+a file that is not a scheduler's."""
 
 _LOGGERS = ("asyncio", "distributed", "distributed.client", "tornado", "tornado.application")
 
@@ -42,7 +48,10 @@ def local_engine(workers: int) -> Engine:
 
 
 def cluster_engine(address: str) -> Engine:
-    """An engine on the workers of a Dask cluster. Raises ClusterError."""
+    """An engine on the workers of a Dask cluster. Raises ClusterError.
+
+    address: of the scheduler, or the name of the file (`.json`) it has written its address to.
+    """
     try:
         import distributed  # noqa: PLC0415, the extra `scale`, which a laptop does not need
     except ImportError:
@@ -53,8 +62,8 @@ def cluster_engine(address: str) -> Engine:
 
     def client() -> Any:
         try:
-            return distributed.Client(address, timeout=5)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
+            return distributed.Client(_written(address), timeout=5)  # type: ignore[no-untyped-call]
+        except _REFUSED as error:
             raise ClusterError(f"no Dask scheduler answers at {address} ({error})") from error
 
     missing = f"the Dask cluster at {address} has no workers: start some"
@@ -81,3 +90,10 @@ def cluster_engine(address: str) -> Engine:
     deaths = (distributed.scheduler.KilledWorker, distributed.client.ClosedClientError)
     fatal = (WallUnavailableError,)
     return Engine(executor, workers, deaths=deaths, fatal=fatal, trouble=trouble)
+
+
+def _written(address: str) -> str:
+    """The address itself, or the one that a scheduler's file holds."""
+    if not address.endswith(".json"):
+        return address
+    return str(json.loads(Path(address).read_text())["address"])

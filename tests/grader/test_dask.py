@@ -34,7 +34,7 @@ def python(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 
 @dataclass
 class Cluster:
-    address: str
+    file: Path
     scheduler: subprocess.Popen[str]
     workers: list[subprocess.Popen[str]]
 
@@ -53,7 +53,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     while not file.exists() or not file.stat().st_size:
         assert scheduler.poll() is None
         time.sleep(0.05)
-    yield Cluster(json.loads(file.read_text())["address"], scheduler, workers)
+    yield Cluster(file, scheduler, workers)
     for process in (*workers, scheduler):
         process.kill()
         process.communicate()
@@ -65,8 +65,7 @@ def test_a_worker_killed_in_the_middle_costs_nobody_a_grade(
     course = MiniCourse(tmp_path / "course").create()
     for number in range(30):
         course.submit(f"student {number}", GOOD if number % 2 else WRONG, f"Number {number}.")
-    arguments = ["grader", "run", ASSIGNMENT, f"--cluster={cluster.address}"]
-    run = python(*arguments, cwd=course.root)
+    run = python("grader", "run", ASSIGNMENT, f"--cluster={cluster.file}", cwd=course.root)
     log = course.root / "grader.log"
     while run.poll() is None and (not log.exists() or len(course.events("recorded")) < 4):
         time.sleep(0.01)
@@ -79,14 +78,27 @@ def test_a_worker_killed_in_the_middle_costs_nobody_a_grade(
     assert len(course.events("recorded")) == 30
 
 
-def test_a_cluster_that_is_not_there_is_said_to_be(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("tcp://127.0.0.1:1", "Timed out"),
+        ("tls://127.0.0.1:1", "check your TLS configuration"),
+        ("nowhere.json", "No such file"),
+        ("other.json", "'address'"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_said_to_be(
+    tmp_path: Path, address: str, reason: str
+) -> None:
     course = MiniCourse(tmp_path / "course").create()
     course.submit("ada", GOOD)
-    arguments = ["grader", "run", ASSIGNMENT, "--cluster=tcp://127.0.0.1:1"]
-    run = python(*arguments, cwd=course.root)
+    (course.root / "other.json").write_text("{}")
+    run = python("grader", "run", ASSIGNMENT, f"--cluster={address}", cwd=course.root)
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 2
-    assert "no Dask scheduler answers at tcp://127.0.0.1:1" in output
+    assert f"no Dask scheduler answers at {address}" in output
+    assert reason in output
+    assert "Traceback" not in output
 
 
 @pytest.fixture
@@ -99,7 +111,8 @@ def looping(tmp_path: Path) -> MiniCourse:
 
 def begin(course: MiniCourse, cluster: Cluster) -> subprocess.Popen[str]:
     """A run that has recorded something and is far from done."""
-    run = python("grader", "run", ASSIGNMENT, f"--cluster={cluster.address}", cwd=course.root)
+    address = json.loads(cluster.file.read_text())["address"]
+    run = python("grader", "run", ASSIGNMENT, f"--cluster={address}", cwd=course.root)
     log = course.root / "grader.log"
     while run.poll() is None and (not log.exists() or not course.events("recorded")):
         time.sleep(0.01)
