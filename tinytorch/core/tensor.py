@@ -198,7 +198,8 @@ class Tensor:
         def backward(g: Array) -> Array:
             return np.broadcast_to(_restore_axes(g, self._data, axis, keepdims), self.shape)
 
-        return result(self._data.sum(axis=axis, keepdims=keepdims), (self, backward))
+        data: Any = self._data  # NumPy's types take no keepdims but a literal
+        return result(data.sum(axis=axis, keepdims=keepdims), (self, backward))
 
     def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         total = self.sum(axis, keepdims)
@@ -206,7 +207,8 @@ class Tensor:
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The largest values; where several are equally large, they share the gradient evenly."""
-        y = self._data.max(axis=axis, keepdims=keepdims)
+        data: Any = self._data  # as in sum
+        y = data.max(axis=axis, keepdims=keepdims)
 
         def backward(g: Array) -> Array:
             largest = self._data == _restore_axes(y, self._data, axis, keepdims)

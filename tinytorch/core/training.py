@@ -57,7 +57,7 @@ def _cross_entropy_of_rows(z: Tensor, log_p: Array, labels: NDArray[Any]) -> Ten
     y: Array = labels.astype(np.float32)
     if not (y.min() >= 0 and np.allclose(y.sum(axis=1), 1, atol=1e-3)):
         raise ValueError("rows of labels must be one-hot or probabilities: none below 0, sum 1")
-    loss: Array = -(y * log_p).sum() / np.float32(len(y))
+    loss = np.asarray(-(y * log_p).sum() / np.float32(len(y)))
     return result(loss, (z, lambda g: (np.exp(log_p) - y) * (g / len(y))))
 
 
