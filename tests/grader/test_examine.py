@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -466,27 +465,39 @@ def test_a_lost_examiner_costs_one_submission(wall: Wall) -> None:
     assert examine(wall).points == TOTAL
 
 
+def descendants(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(child) for thread in threads for child in thread.read_text().split()]
+    return [found for child in children for found in (child, *descendants(child))]
+
+
+def lives(pid: int) -> bool:
+    """Whether it is there, and not a zombie."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_nothing_stays_behind() -> None:
-    """Closing the wall, or the end of the process that held it, ends everything it started."""
+    """The end of the process that held the wall ends everything it started."""
     script = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
         "from wall_course import *; from grader.wall.examine import Wall\n"
-        "wall = Wall(assignment()); wall.start(); print(wall._process.pid, flush=True)\n"
-        "import os; os.kill(os.getpid(), 9)"
+        "wall = Wall(assignment()); wall.start(); print('up', flush=True); sys.stdin.read()"
     )
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-    ended = subprocess.run(
-        [sys.executable, "-c", script, *paths], capture_output=True, text=True, check=False
-    )
-    examiner = int(ended.stdout)
-    for _ in range(100):
-        alive = subprocess.run(
-            ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-        ).stdout
-        if f"{examiner}" not in {line.split()[0] for line in alive.splitlines()}:
-            break
-        os.sched_yield()
-    assert str(examiner) not in {line.split()[1] for line in alive.splitlines()[1:]}
+    command = [sys.executable, "-c", script, *paths]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"up\n"
+        started = descendants(holder.pid)
+        assert len(started) > 2
+        holder.kill()
+    end = time.monotonic() + 10
+    while left := [pid for pid in started if lives(pid)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.02)
 
 
 def test_a_failing_given_cell_stops_the_grading() -> None:

@@ -259,7 +259,8 @@ def test_quiet_prints_nothing(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_progress_in_a_file_is_a_line_per_epoch(capsys):
+def test_progress_in_a_file_is_a_line_per_epoch(capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # an earlier test's
     make_trainer().fit(blobs(), 2, validation_data=blobs(seed=1))
     out, err = capsys.readouterr()
     scores = r"  loss \d\.\d{4}  val_loss \d\.\d{4}  val_accuracy \d\.\d{4}  "
