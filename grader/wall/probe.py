@@ -76,7 +76,10 @@ def prove(sandbox: Sandbox) -> None:
 
 def _to_hide(folders: tuple[Path, ...]) -> list[str]:
     """What is in the folders, but for a Python installation in one of them."""
-    entries = [entry for folder in (*folders, Path.home()) for entry in _entries(folder)]
+    home = Path(os.path.expanduser("~"))
+    if home != Path("/"):  # of an account that has none, as in a container
+        folders = (*folders, home)
+    entries = [entry for folder in folders for entry in _entries(folder)]
     shown = os.path.realpath(sys.base_prefix)
     return [str(entry) for entry in entries[:500] if not shown.startswith(str(entry))]
 

@@ -285,9 +285,12 @@ class Sandbox:
         if self._ready:
             return WallError("the sandbox broke down or did not answer; it was not graded")
         self._errors.seek(0)
-        said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        said = (lines or ["no message"])[-1].rstrip(".")
+        advice = f"{_what_to_allow()} " if said.startswith("bwrap:") else ""
         return WallError(
-            f"the sandbox does not start: {(said or ['no message'])[-1]}. {_WHAT_TO_DO}"
+            f"the sandbox does not start: {said}. {advice}docs/wall.md says more. "
+            "Nothing was graded."
         )
 
     def _command(self, descriptor: int) -> tuple[list[str], dict[str, str]]:
@@ -300,7 +303,10 @@ class Sandbox:
             environment["PYTHONPATH"] = os.pathsep.join(paths)
             return _python(sys.executable, script, descriptor, "0", *paths), environment
         if sys.platform != "linux":
-            raise WallError(f"the wall needs Linux; this is {sys.platform}. {_WHAT_TO_DO}")
+            raise WallError(
+                f"the wall needs Linux; this is {sys.platform}. docs/wall.md says what to do. "
+                "Nothing was graded."
+            )
         inside = {folder: f"/packages/{i}" for i, folder in enumerate(packages)}
         arguments = [*_NAMESPACES, *_file_system(inside, self.hidden)]
         python, script = os.path.realpath(sys.executable), "/wall/grader/inside/warm.py"
@@ -392,7 +398,21 @@ def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-_WHAT_TO_DO = (
-    "The wall needs Linux with unprivileged user namespaces; docs/wall.md says how to allow them, "
-    "also in containers and on hardened distributions. Nothing was graded."
+_SWITCHES = (  # kernel settings, the value that forbids user namespaces, one that does not
+    ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
+    ("kernel/unprivileged_userns_clone", "0", "1"),
+    ("user/max_user_namespaces", "0", "10000"),
 )
+
+
+def _what_to_allow() -> str:
+    """The settings that forbid user namespaces here; none of them does in a container."""
+    commands = [
+        f"sudo sysctl {name.replace('/', '.')}={on}"
+        for name, off, on in _SWITCHES
+        if (switch := Path("/proc/sys", name)).exists() and switch.read_text().strip() == off
+    ] or [
+        "in a container, start it with --security-opt seccomp=unconfined "
+        "--security-opt systempaths=unconfined"
+    ]
+    return f"The wall needs unprivileged user namespaces: {'; '.join(commands)}."

@@ -3,7 +3,7 @@
 Folders named by `--ro-bind` and the program may be where only root can go (a Python installation
 under /root, say). So root binds each of them, in a mount namespace of its own, to a place that
 everybody can reach, and then gives up its rights for good. Where root may not mount (a container),
-the paths stay as they are.
+the paths stay as they are, and it stops if one of them is out of reach.
 """
 
 import ctypes
@@ -54,9 +54,18 @@ def main(uid: int, program: str, arguments: list[str]) -> None:
         arguments[i] = place
         if program.startswith(f"{source}/"):  # with the libraries that lie beside it
             reachable = place + program.removeprefix(source)
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    try:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    except OSError:
+        sys.exit(f"root may not become the user {uid} here: grade as an ordinary user")
+    for place in places:
+        if not os.access(place, os.R_OK):
+            sys.exit(
+                f"root may not mount here, and the user {uid}, whom it becomes, cannot reach "
+                f"{place}: grade as an ordinary user, or put it where everybody can reach it"
+            )
     os.execv(reachable, [program, *arguments])
 
 
