@@ -132,7 +132,7 @@ def _cell(cell: Mapping[str, Any], sheet: Sheet, shown: Mapping[str, str]) -> _C
     id = known.get("grade_id", "") if kind else ""
     score, points = sheet.scores.get(id, (None, None))
     comment = sheet.comments.get(id)
-    source = shown.get(id) or _text(cell["source"])
+    source = shown.get(id, _text(cell["source"]))
     return _Cell(
         kind={"test": "graded", "task": "graded"}.get(kind, kind or "given"),
         id=id,

@@ -92,6 +92,11 @@ def test_hidden_tests_are_shown_where_the_course_says_so() -> None:
     assert "token" in page(cell, shown={"t": "assert token"})
 
 
+def test_a_question_that_is_all_mark_scheme_shows_nothing() -> None:
+    cell = new_markdown_cell("=== BEGIN MARK SCHEME ===\ntoken", metadata=_metadata("q", task=True))
+    assert "token" not in page(cell, shown={"q": ""})
+
+
 def test_a_page_is_made_again_when_a_grade_or_comment_changed(tmp_path: Path) -> None:
     (tmp_path / "one.ipynb").write_text("{}")
     sheets = {"one": Sheet(score=1)}
