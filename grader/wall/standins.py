@@ -135,10 +135,10 @@ class Calls:
                 said = f"{name} raised {kind}" + (f": {text}" if text else "")
                 if line:
                     said += f" (your line {int(line[0])}: `{line[1]!s}`)"
-                builtin = [_EXCEPTIONS[base] for base in bases if base in _EXCEPTIONS]
-                if not builtin:  # SystemExit and the like
+                known = {base: _EXCEPTIONS[base] for base in bases if base in _EXCEPTIONS}
+                if not known:  # SystemExit and the like
                     raise CallFailed(said.removeprefix(f"{name} "))
-                error = _nearest(builtin)(text)
+                error = _nearest([*known.values()])(text)
                 self.raised.append(_Raised(error, said))
                 return error
         raise codec.CodecError("an outcome of an unknown kind")
