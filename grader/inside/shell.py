@@ -213,10 +213,11 @@ class NotebookShell(InteractiveShell):
         )
         try:
             compiler.parsed = source, compiled or ast.parse(raw_cell)
+            return source
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            transformed: str = super().transform_cell(raw_cell)  # type: ignore[no-untyped-call]
-            return transformed
-        return source
+            pass  # an error of IPython's own must not be told as one that came from it
+        transformed: str = super().transform_cell(raw_cell)  # type: ignore[no-untyped-call]
+        return transformed
 
     def should_run_async(self, raw_cell: str, **transformed: Any) -> bool:
         """IPython compiles each cell to find out; without these words there is no need."""

@@ -304,6 +304,13 @@ def test_careless_cells_cost_nothing(wall: Wall, careless: str) -> None:
     assert examined.points == TOTAL, messages(examined)
 
 
+def test_an_error_of_a_cells_syntax_is_told_once(wall: Wall) -> None:
+    unfinished = "def broken():\n    return 1\n  return 2"
+    [error] = examine(wall, None, unfinished).notebook.cells[4].outputs
+    assert "shell.py" not in "".join(error.traceback)
+    assert "".join(error.traceback).count("IndentationError") == 1
+
+
 def test_careless_functions_cost_nothing(wall: Wall) -> None:
     noise = """def sparsity(layer):
     import os, sys, warnings
