@@ -10,14 +10,12 @@ This file is bound into the sandbox. Constants are from the kernel's headers.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import os
 import platform
 import resource
 import struct
-from collections.abc import Collection
 from dataclasses import dataclass
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -103,13 +101,6 @@ class Confinement:
     open_files: int
     file_size: int
     scratch: int
-
-
-def stay_on(processors: Collection[int]) -> None:
-    """Run on these processors alone from now on. Where that cannot be, nothing but time is lost."""
-    if processors:
-        with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, processors)
 
 
 def limit_behind(error: BaseException, limits: Confinement) -> str:

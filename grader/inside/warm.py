@@ -101,9 +101,7 @@ class WarmProcess:
         gc.set_threshold(50_000)
         return {}
 
-    def _start(
-        self, channel: int, printed: int, limits: dict[str, int], processors: list[int]
-    ) -> dict[str, Any]:
+    def _start(self, channel: int, printed: int, limits: dict[str, int]) -> dict[str, Any]:
         self._limits = confine.Confinement(**limits)
         mapped = confine.mapped_memory()
         self._own_memory = _resident(os.getpid())
@@ -114,16 +112,13 @@ class WarmProcess:
             self._scratch = tempfile.mkdtemp()
             self._child = os.fork()
         if self._child == 0:
-            self._become_submission(channel, printed, mapped, processors)
+            self._become_submission(channel, printed, mapped)
         os.close(channel)
         os.close(printed)
         return {}
 
-    def _become_submission(
-        self, channel: int, printed: int, mapped: int, processors: list[int]
-    ) -> None:
+    def _become_submission(self, channel: int, printed: int, mapped: int) -> None:
         try:
-            confine.stay_on(processors)
             os.setsid()  # a signal to its process group must not reach the warm process
             if self._protected:
                 confine.confine(self._limits, mapped)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import tinytorch
-from grader.inside import confine
 
 _GRADER, _TINYTORCH = Path(__file__).parents[1], Path(tinytorch.__file__ or "").parent
 _INSIDE = (
@@ -158,19 +157,6 @@ class Ending:
     """by what it was at when it ended; bytes from a stranger, as all outputs"""
 
 
-def _processors() -> set[int]:
-    """The processors that this process may use; none where the system cannot tell."""
-    return os.sched_getaffinity(0) if sys.platform == "linux" else set()
-
-
-def _this_processor() -> set[int]:
-    """The one that it runs on (proc(5), /proc/pid/stat)."""
-    if sys.platform != "linux":
-        return set()
-    with open("/proc/self/stat") as stat:
-        return {int(stat.read().rpartition(")")[2].split()[36])}
-
-
 @dataclass
 class Sandbox:
     """The warm process behind the wall, and one fork of it at a time.
@@ -186,7 +172,6 @@ class Sandbox:
     _process: subprocess.Popen[bytes] = field(init=False)
     _errors: IO[bytes] = field(init=False)
     _ready: bool = field(default=False, init=False)
-    _processors: set[int] = field(default_factory=_processors, init=False)
     _printed: int = field(init=False)
 
     def start(self, cells: list[str], classes: list[str]) -> None:
@@ -225,20 +210,15 @@ class Sandbox:
     def fork(self, used_seconds: float = 0.0) -> socket.socket:
         """Start a process for a submission; returns the socket it answers on.
 
-        Until its `end`, it and this process stay on the processor that this one is on: they take
-        turns, and to wake another processor up for each turn costs more than all that they say.
-
         used_seconds: processor time that the submission has used in processes before this one.
         """
         left = max(1, math.ceil(self.limits.cpu_seconds - used_seconds))
-        here = _this_processor() & self._processors
-        confine.stay_on(here)
         ours, theirs = socket.socketpair()
         self._printed = os.memfd_create("printed")  # it survives the process
         with theirs:
             limits = {**self.limits.confinement(), "cpu_seconds": left}
             descriptors = theirs.fileno(), self._printed
-            self._order("start", *descriptors, limits=limits, processors=[*here])
+            self._order("start", *descriptors, limits=limits)
         return ours
 
     def interrupt(self) -> None:
@@ -247,7 +227,6 @@ class Sandbox:
     def end(self) -> Ending:
         """Kill the submission's process, with everything it started."""
         ending = self._order("end")
-        confine.stay_on(self._processors)
         printed = os.pread(self._printed, 2 * self.limits.output_kb * 1024, 0)
         os.close(self._printed)
         return Ending(**ending, printed=printed.decode("utf-8", "replace"))

@@ -181,17 +181,6 @@ if os.fork() == 0:
     assert said(sandbox, look) == "[['.output'], [], False, False]\n"
 
 
-def test_a_submission_and_its_examiner_take_turns_on_one_processor(sandbox: Sandbox) -> None:
-    before = os.sched_getaffinity(0)
-    channel = Channel(sandbox)
-    result = channel.run_cell("import os; print(os.sched_getaffinity(0))")
-    during = os.sched_getaffinity(0)
-    channel.close()
-    assert len(during) == 1
-    assert [output["text"] for output in result.outputs] == [f"{during}\n"]
-    assert os.sched_getaffinity(0) == before
-
-
 def test_a_course_within_the_python_installation_is_hidden(tmp_path: Path) -> None:
     """Whatever is asked to be hidden is hidden, also below a folder that is visible."""
     hidden = Path(sys.base_prefix) / "lib"

@@ -1,4 +1,4 @@
-"""Leaves the processor that it shares with the examiner, and tries to send others away (5)."""
+"""Tries to choose the processors of others, and to run before everybody else (5)."""
 
 from redteam.tools import World, everywhere
 
