@@ -257,9 +257,9 @@ class Submission:
         decoder = codec.Decoder(request, reference=lambda handle: self._objects[handle.number])
         what = decoder.plain()
         if what == "cell":
-            outputs, complete = self._cells.run(decoder.plain())
+            outputs, _ = self._cells.run(decoder.plain())
             encoder = codec.Encoder(number=False)
-            return encoder.message(encoder.outline(outputs), complete)
+            return encoder.message(encoder.outline(outputs))
         owners, name, new = decoder.value(), decoder.plain(), decoder.plain()
         cases = decoder.cases()
         self._cells.begin()

@@ -38,7 +38,6 @@ class CellResult:
     """What one cell did. failure: why it was stopped, None where it ran or raised by itself."""
 
     outputs: list[dict[str, Any]]
-    complete: bool
     failure: CallFailed | None = None
 
 
@@ -84,16 +83,17 @@ class Channel:
             failure = ending
         try:
             decoder = codec.Decoder(answer, number=False)
-            outputs, complete = self._fitting(decoder.value()), decoder.plain() is True
+            outputs = self._fitting(decoder.value())
+            decoder.end()
         except (codec.CodecError, ValueError):
             failure = failure or ProcessEnded(self.lose())
             left = {"output_type": "stream", "name": "stdout", "text": self._printed}
-            return CellResult(self._fitting([left] if self._printed else []), False, failure)
+            return CellResult(self._fitting([left] if self._printed else []), failure)
         if self._stream is not None:
             limits = self._limits
             least = min(limits.cell_seconds, limits.check_seconds)
             self._cells.append((source, least if failure else limits.cell_seconds))
-        return CellResult(outputs, complete, failure)
+        return CellResult(outputs, failure)
 
     def _fitting(self, outputs: object) -> list[dict[str, Any]]:
         """Those of a cell's outputs that the submission may still have; a note for the rest."""
