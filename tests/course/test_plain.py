@@ -1,6 +1,7 @@
 """What nbgrader's commands say about bad input: one line that says what to do, no traceback."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,21 +106,24 @@ def test_a_button_says_what_was_wrong_and_shows_no_traceback(course: Course) -> 
     assert "Traceback" not in fetched["log"] + fetched["error"]
 
 
-def test_a_button_shortens_an_error_that_nobody_foresaw(course: Course) -> None:
+@pytest.fixture
+def broken_source(course: Course) -> Iterator[None]:
     path = course.folder / "source" / ASSIGNMENT / NOTEBOOK
     intact = path.read_text()
     path.write_text("{ not json")
-    made = press(course, f"generate_assignment('{ASSIGNMENT}')")
+    yield
     path.write_text(intact)
+
+
+@pytest.mark.usefixtures("broken_source")
+def test_a_button_shortens_an_error_that_nobody_foresaw(course: Course) -> None:
+    made = press(course, f"generate_assignment('{ASSIGNMENT}')")
     assert not made["success"]
     assert "the notebook is not valid JSON" in made["log"]
     assert "Traceback" not in made["log"] + made["error"]
 
 
+@pytest.mark.usefixtures("broken_source")
 def test_debugging_shows_the_whole_traceback(course: Course) -> None:
-    path = course.folder / "source" / ASSIGNMENT / NOTEBOOK
-    intact = path.read_text()
-    path.write_text("{ not json")
     result = course.run("nbgrader", "generate_assignment", ASSIGNMENT, "--log-level=DEBUG")
     assert "Traceback" in result.stderr
-    path.write_text(intact)
