@@ -85,6 +85,7 @@ _MACHINES = {"x86_64": (0, 0xC000003E, 56), "aarch64": (1, 0xC00000B7, 220)}
 """By `uname -m`: the column above, the audit architecture, the number of `clone`."""
 _CLONE3 = 435
 _X32 = 0x40000000
+_INSTRUCTION = struct.Struct("<HBBI")
 
 
 class ConfinementError(Exception):
@@ -143,52 +144,9 @@ def mapped_memory() -> int:
         return int(statm.read().split()[0]) * resource.getpagesize()
 
 
-def confine(limits: Confinement, mapped: int) -> None:
-    """Shut this process in, for good. Raises ConfinementError where the kernel refuses.
-
-    mapped: `mapped_memory()` before the fork, which the memory limit counts from.
-    """
-    _check(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS), "new namespaces")
-    _tmpfs(SCRATCH, limits.scratch)
-    _tmpfs("/dev/shm", limits.scratch)
-    _check(
-        _libc.mount(b"none", b"/proc", b"tmpfs", _MS_RDONLY, b"size=0"), "an empty folder at /proc"
-    )
-    os.chdir(SCRATCH)
-    # the warm process stops the submission when all its processes together have used that much
-    for kind, value in (
-        (resource.RLIMIT_CPU, limits.cpu_seconds + 1),
-        (resource.RLIMIT_AS, mapped + limits.memory),
-        (resource.RLIMIT_NPROC, limits.processes),
-        (resource.RLIMIT_NOFILE, limits.open_files),
-        (resource.RLIMIT_FSIZE, limits.file_size),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_SIGPENDING, 256),
-    ):
-        resource.setrlimit(kind, (value, value))
-    _drop_capabilities()
-    _filter_system_calls()
-
-
-def _tmpfs(place: str, size: int) -> None:
-    options = f"size={size},nr_inodes=2000,mode=0700".encode()
-    result = _libc.mount(b"scratch", place.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, options)
-    _check(result, f"a scratch folder at {place}")
-
-
-def _drop_capabilities() -> None:
-    for capability in range(_LAST_CAPABILITY + 1):
-        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-    header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
-    _check(_libc.capset(header, bytes(24)), "no capabilities")
-    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
-
-
-def _filter_system_calls() -> None:
-    """Refuse the system calls above with EPERM, and new namespaces however they are asked for."""
+def system_call_filter() -> bytes:
+    """The program by which the kernel refuses the system calls above with EPERM, and new namespaces
+    however they are asked for. Raises ConfinementError on a machine whose numbers are not known."""
     machine = platform.machine()
     if machine not in _MACHINES:
         raise ConfinementError(f"no system call filter for the machine {machine}")
@@ -214,10 +172,54 @@ def _filter_system_calls() -> None:
     for number in refused:
         program += [(equal, 0, 1, number), (done, 0, 0, refuse)]
     program.append((done, 0, 0, allow))
-    code = b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
-    buffer = ctypes.create_string_buffer(code)
-    header = struct.pack("<H6xQ", len(program), ctypes.addressof(buffer))
+    return b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
+
+
+def confine(limits: Confinement, mapped: int, system_calls: bytes) -> None:
+    """Shut this process in, for good. Raises ConfinementError where the kernel refuses.
+
+    mapped: `mapped_memory()` before the fork, which the memory limit counts from. system_calls:
+    the `system_call_filter()`.
+    """
+    _check(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS), "new namespaces")
+    _tmpfs(SCRATCH, limits.scratch)
+    _tmpfs("/dev/shm", limits.scratch)
+    _check(
+        _libc.mount(b"none", b"/proc", b"tmpfs", _MS_RDONLY, b"size=0"), "an empty folder at /proc"
+    )
+    os.chdir(SCRATCH)
+    # the warm process stops the submission when all its processes together have used that much
+    for kind, value in (
+        (resource.RLIMIT_CPU, limits.cpu_seconds + 1),
+        (resource.RLIMIT_AS, mapped + limits.memory),
+        (resource.RLIMIT_NPROC, limits.processes),
+        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_FSIZE, limits.file_size),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_SIGPENDING, 256),
+    ):
+        resource.setrlimit(kind, (value, value))
+    _drop_capabilities()
+    buffer = ctypes.create_string_buffer(system_calls)
+    header = struct.pack("<H6xQ", len(system_calls) // _INSTRUCTION.size, ctypes.addressof(buffer))
     _check(_libc.prctl(_PR_SET_SECCOMP, 2, header, 0, 0), "a system call filter")
+
+
+def _tmpfs(place: str, size: int) -> None:
+    options = f"size={size},nr_inodes=2000,mode=0700".encode()
+    result = _libc.mount(b"scratch", place.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, options)
+    _check(result, f"a scratch folder at {place}")
+
+
+def _drop_capabilities() -> None:
+    for capability in range(_LAST_CAPABILITY + 1):
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
+    _check(_libc.capset(header, bytes(24)), "no capabilities")
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
 
 
 def _check(result: int, what: str) -> None:

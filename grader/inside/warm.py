@@ -61,6 +61,7 @@ class WarmProcess:
         self._control = control
         self._protected = protected
         self._home = confine.own_pid_namespace() if protected else -1
+        self._system_calls = confine.system_call_filter() if protected else b""
         self._child = 0
         self._killed_for: str | None = None
         self._scratch = ""
@@ -121,7 +122,7 @@ class WarmProcess:
         try:
             os.setsid()  # a signal to its process group must not reach the warm process
             if self._protected:
-                confine.confine(self._limits, mapped)
+                confine.confine(self._limits, mapped, self._system_calls)
             else:
                 os.chdir(self._scratch)
             sys.path.insert(0, "")  # as in a kernel: what a cell writes can be imported
@@ -417,4 +418,9 @@ def _close_figures() -> None:
 
 
 if __name__ == "__main__":
-    WarmProcess(socket.socket(fileno=int(sys.argv[1])), sys.argv[2] == "1").serve()
+    examiner = socket.socket(fileno=int(sys.argv[1]))  # it ends us as soon as this is closed
+    try:
+        process = WarmProcess(examiner, sys.argv[2] == "1")
+    except confine.ConfinementError as error:
+        sys.exit(str(error))
+    process.serve()

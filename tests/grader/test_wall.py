@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import platform
 import pwd
 import signal
 import subprocess
@@ -246,11 +247,13 @@ def test_a_sandbox_that_the_kernel_refuses_says_what_to_do(
         sandbox.wait()
 
 
+START = "from grader.wall.sandbox import *; s = Sandbox(Limits()); s.start([], []); s.wait()"
+
+
 def start_in_user_namespace(first: str, users: int) -> str:
     """What a sandbox says that is started by root of a user namespace with that many users, after
     a line of shell."""
-    start = "from grader.wall.sandbox import *; s = Sandbox(Limits()); s.start([], []); s.wait()"
-    command = ["sh", "-c", f'{first} exec "$@"', "-", sys.executable, "-c", start]
+    command = ["sh", "-c", f'{first} exec "$@"', "-", sys.executable, "-c", START]
     process = subprocess.Popen(
         ["unshare", "--user", "sh", "-c", 'echo up; read go; exec "$@"', "-", *command],
         cwd=REPOSITORY,
@@ -277,6 +280,14 @@ def test_the_setting_that_forbids_the_wall_is_named() -> None:
 def test_a_root_that_cannot_become_another_user_is_told_so() -> None:
     said = start_in_user_namespace("", 1)
     assert "does not start: root may not become the user 65534 here: grade as an ordinary" in said
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="only it can pass for an i686")
+def test_a_machine_without_a_system_call_filter_is_refused() -> None:
+    command = ["setarch", "i686", sys.executable, "-c", START]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    said = done.stderr
+    assert "does not start: no system call filter for the machine i686. docs/wall.md" in said
 
 
 def test_another_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
