@@ -137,7 +137,6 @@ class Encoder:
         self._number = number
         self._reference = reference
         self._raw: list[bytes] = []
-        self._written: dict[int, tuple[Any, int, int]] = {}
         self._size = 0
         self._depth = 0
         self._items = 0
@@ -177,22 +176,6 @@ class Encoder:
         write = _WRITERS.get(type(node)) or _writer(type(node))
         return self._compound(write, node)
 
-    def changed(self, read: Decoder) -> Sequence[int]:
-        """Numbers of the nodes that no longer hold what a request held when it was read.
-
-        This encoder has numbered the same nodes; where others have come in, all count as changed.
-        """
-        if list(map(id, read.nodes)) != list(map(id, self.nodes)):
-            return range(len(read.nodes))
-        return [i for i in range(len(self.nodes)) if self._was_changed(i, read)]
-
-    def _was_changed(self, number: int, read: Decoder) -> bool:
-        then, begin, end = read.places[number]
-        now, first, last = self._written[number]
-        plain = type(self.nodes[number]) in _CONTAINERS  # in which True is not 1, and NaN is NaN
-        same = repr(now) == repr(then) if plain else now == then
-        return not same or b"".join(self._raw[first:last]) != read.raw(begin, end)
-
     def _compound(
         self, write: Callable[[Encoder, Any], Any], node: object, number: bool = False
     ) -> Any:
@@ -202,13 +185,10 @@ class Encoder:
             self._numbers[id(node)] = nodes
             self.nodes.append(node)
         try:
-            outline = write(self, node)
+            return write(self, node)
         except (AttributeError, TypeError, ValueError, KeyError):  # a layer taken to pieces
             self._take_back(raw, nodes, depth)  # the other side counts no node for it
             return _opaque(node)
-        if number:
-            self._written[nodes] = outline, raw, len(self._raw)
-        return outline
 
     def _take_back(self, raw: int, nodes: int, depth: int) -> None:
         """Forget what was written since there were so many raw pieces and nodes."""
@@ -351,7 +331,6 @@ _WRITERS: dict[type, Callable[[Encoder, Any], Any]] = {
     **{dtype.type: Encoder._long_scalar for dtype in _LONG},
 }
 _NODE_TYPES = frozenset({list, set, dict, np.ndarray, Tensor, Dense, Sequential, *_ACTIVATIONS})
-_CONTAINERS = frozenset({list, set, dict})
 _BASES: dict[type, Callable[[Any], Any]] = {
     **dict.fromkeys(_WRITERS, lambda value: value),
     float: float.__float__,
@@ -387,7 +366,6 @@ class Decoder:
         reference: Callable[[Handle], object] | None = None,
     ) -> None:
         self.nodes: list[object] = list(given)
-        self.places: dict[int, tuple[Any, int, int]] = {}
         self._number = number
         self._reference = reference
         self._depth = 0
@@ -457,18 +435,10 @@ class Decoder:
         """
         if type(outline) in _AS_IT_IS:
             return outline
-        nodes, number, begin = self.nodes, len(self.nodes), self._next
         try:
-            value = _READERS[outline[0]](self, *outline[1:])
+            return _READERS[outline[0]](self, *outline[1:])
         except (KeyError, IndexError, TypeError, OverflowError) as error:
             raise CodecError("an unknown tag, or parts that do not fit it") from error
-        if len(nodes) > number and nodes[number] is value:
-            self.places[number] = outline, begin, self._next
-        return value
-
-    def raw(self, begin: int, end: int) -> bytes:
-        """The raw bytes of a place."""
-        return self._data[begin:end]
 
     def _node(self, node: Any) -> Any:
         if self._number:
@@ -662,7 +632,27 @@ _READERS: dict[str, Callable[..., Any]] = {
 }
 
 
-# --- giving a node new contents, in place ---------------------------------------------------------
+# --- what was changed in place: finding it, and giving a node new contents ------------------------
+
+
+def changed(
+    now: Sequence[object],
+    then: Sequence[object],
+    reference: Callable[[object], Handle | None] | None,
+) -> list[int]:
+    """Numbers of the nodes that do not hold what they held.
+
+    then: the nodes as they were, read once more from the same message.
+    """
+    return [i for i in range(len(now)) if _held(now, i, reference) != _held(then, i, reference)]
+
+
+def _held(
+    nodes: Sequence[object], number: int, reference: Callable[[object], Handle | None] | None
+) -> bytes:
+    """What a node holds, as bytes: True is not 1 in them, and NaN is NaN."""
+    encoder = Encoder(nodes, number=False, reference=reference)
+    return encoder.message(encoder.contents(nodes[number]))
 
 
 def _nothing(node: object, new: object) -> None:

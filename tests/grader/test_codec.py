@@ -423,25 +423,24 @@ def first_weight(value: Any) -> None:
         ([1, 2.0, math.nan, "a"], lambda value: None, []),
         ([1], lambda value: value.__setitem__(0, True), [0]),
         ([1.0], lambda value: value.__setitem__(0, 1), [0]),
-        ({"a": [0.0]}, lambda value: value["a"].__setitem__(0, -0.0), [0, 1]),
+        ({"a": [0.0]}, lambda value: value["a"].__setitem__(0, -0.0), [1]),
         (np.zeros(3), lambda value: value.fill(-0.0), [0]),
         ((np.zeros(3), np.ones(2)), lambda value: value[1].fill(2), [1]),
         (
             Sequential([Dense(2, 2, rng=0), ReLU()]),
             lambda value: first_weight(value.layers[0]),
-            [0, 1],
+            [1],
         ),
-        (Sequential([Dense(2, 2, rng=0), ReLU()]), lambda value: value.layers.reverse(), [0, 1, 2]),
-        ([[1], [2]], lambda value: value.append([3]), [0, 1, 2]),
+        (Sequential([Dense(2, 2, rng=0), ReLU()]), lambda value: value.layers.reverse(), [0]),
+        ([[1], [2]], lambda value: value.append([3]), [0]),
         ({1, 2}, lambda value: value.add(3), [0]),
         (Tensor([1.0]), lambda value: setattr(value, "grad", np.ones(1, np.float32)), [0]),
     ],
 )
 def test_what_was_changed_in_place_is_found(value: Any, change: Any, expected: list[int]) -> None:
     encoder = codec.Encoder()
-    decoder = codec.Decoder(encoder.message(encoder.outline(value)))
-    arrived = decoder.value()
-    change(arrived)
-    again = codec.Encoder()
-    again.outline(arrived)
-    assert list(again.changed(decoder)) == expected
+    message = encoder.message(encoder.outline(value))
+    now, then = codec.Decoder(message), codec.Decoder(message)
+    then.value()
+    change(now.value())
+    assert codec.changed(now.nodes, then.nodes, None) == expected
