@@ -187,11 +187,13 @@ class _Compiler(CachingCompiler):
             return None
         return ast.Module([statement], [])
 
-    def __call__(self, source: Any, filename: str, symbol: str, **options: Any) -> CodeType:
+    def __call__(
+        self, source: Any, filename: str, symbol: str, *flags: Any, **options: Any
+    ) -> CodeType:
         match source:
             case ast.Module(body=[_Compiled(code=code)]):
                 return code
-        code = super().__call__(source, filename, symbol, **options)
+        code = super().__call__(source, filename, symbol, *flags, **options)
         return code
 
 
