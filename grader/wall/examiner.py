@@ -140,7 +140,7 @@ class Examination:
     def _told(self, error: Exception) -> str:
         for raised in self._calls.raised:
             if raised.error is error:
-                return raised.said
+                return "; ".join([raised.said, *getattr(error, "__notes__", [])])
         if isinstance(error, AssertionError):
             return _text(error) or "a condition of this check does not hold"
         return f"the result could not be checked ({type(error).__name__}: {_text(error)})"

@@ -142,18 +142,20 @@ def outcomes(function, cases, **options):
     return found
 
 
-def result_of(outcome):
-    """What one of the `outcomes` returned; the exception goes on upwards if it raised one."""
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+def result_of(outcome, situation=""):
+    """What one of the `outcomes` returned; if it raised an exception, that goes on upwards, with a note of when."""
+    if not isinstance(outcome, Exception):
+        return outcome
+    if situation:
+        outcome.add_note(f"in this case: {situation.rstrip(',')}")
+    raise outcome
 
 
-def raised_value_error(outcome):
-    """Whether one of the `outcomes` is a ValueError; any other exception goes on upwards."""
+def raised_value_error(outcome, situation=""):
+    """Whether one of the `outcomes` is a ValueError; any other exception goes on upwards, with a note of when."""
     if isinstance(outcome, ValueError):
         return True
-    result_of(outcome)
+    result_of(outcome, situation)
     return False
 
 
@@ -219,7 +221,8 @@ def report_numbers(report, key):
 
 
 def assert_report(report, expected, situation):
-    """Assert that a dict holds these values: integers and text exactly, floats within `agrees_with`."""
+    """Assert that a result or outcome is a dict with these values: integers and text exactly, floats `agrees_with`."""
+    report = result_of(report, situation)
     assert isinstance(report, dict), f"{situation}: a dict must come back, yours is a {type(report).__name__}"
     for key, value in expected.items():
         assert key in report, f"{situation}: the key {key!r} must be there, yours are {sorted(map(str, report))}"
@@ -503,9 +506,9 @@ def test_compression_metrics_comprehensive_counts():
     empty = {"total_weights": 0, "total_bias": 0, "total_parameters": 0}
     metrics = CompressionMetrics()
     counts, nothing = outcomes(metrics.count_parameters, [(model,), (Sequential([ReLU()]),)])
-    assert_report(result_of(counts), expected, f"counting {model}")
+    assert_report(counts, expected, f"counting {model}")
     assert is_as_before(model, before), "counting must leave the model as it was, your function changed its parameters"
-    assert_report(result_of(nothing), empty, "counting a model of one ReLU")
+    assert_report(nothing, empty, "counting a model of one ReLU")
     ### END HIDDEN TESTS
 
 
@@ -534,7 +537,7 @@ def test_compression_metrics_comprehensive_size():
             "size_mb": inputs * outputs * width / 1024 / 1024,
             "dtype": dtype,
         }
-        assert_report(result_of(size), expected, f"Dense({inputs}, {outputs}) without bias as {dtype}")
+        assert_report(size, expected, f"Dense({inputs}, {outputs}) without bias as {dtype}")
     ### END HIDDEN TESTS
 
 
@@ -554,9 +557,9 @@ def test_compression_metrics_comprehensive_whole_model():
     metrics = CompressionMetrics()
     size, nothing = outcomes(metrics.calculate_model_size, [(model,), (Sequential([ReLU()]),)])
     expected = {"total_parameters": total, "total_bytes": 4.0 * total, "size_kb": total / 256, "dtype": "float32"}
-    assert_report(result_of(size), expected, f"the size of {model}, weights and biases")
+    assert_report(size, expected, f"the size of {model}, weights and biases")
     expected = {"total_parameters": 0, "total_bytes": 0.0}
-    assert_report(result_of(nothing), expected, "the size of a model without parameters")
+    assert_report(nothing, expected, "the size of a model without parameters")
     size = metrics.calculate_model_size(model, dtype="float16")
     assert_report(size, {"total_bytes": 2.0 * total}, f"the size of {model} as float16")
     assert is_as_before(model, before), "computing a size must leave the model as it was, your method changed it"
@@ -580,7 +583,7 @@ def test_compression_metrics_comprehensive_half_bytes():
     for n, size in zip(counts, outcomes(metrics.calculate_model_size, cases), strict=True):
         whole = (n + 1) // 2
         expected = {"bytes_per_parameter": 0.5, "total_bytes": float(whole), "size_kb": whole / 1024}
-        assert_report(result_of(size), expected, f"{n} parameters of half a byte, their total rounded up to whole bytes")
+        assert_report(size, expected, f"{n} parameters of half a byte, their total rounded up to whole bytes")
     ### END HIDDEN TESTS
 
 
@@ -598,12 +601,12 @@ def test_compression_metrics_comprehensive_unknown_dtype():
     sizes = outcomes(metrics.calculate_model_size, [(model, dtype) for dtype in (*unknown, *known)])
     for dtype, size in zip((*unknown, *known), sizes, strict=True):
         if dtype in unknown:
-            assert raised_value_error(size), (
+            assert raised_value_error(size, f"dtype={dtype!r}"), (
                 f"dtype={dtype!r} must raise ValueError, since float32, float16, int8 and int4 alone are allowed; "
                 "your method took it"
             )
         else:
-            assert not raised_value_error(size), f"dtype={dtype!r} is allowed, your method raised ValueError"
+            assert not raised_value_error(size, f"dtype={dtype!r}"), f"dtype={dtype!r} is allowed, your method raised ValueError"
     ### END HIDDEN TESTS
 
 
@@ -748,10 +751,10 @@ def test_magnitude_pruning_comprehensive_sparsity():
     before = list(map(snapshot_of, layers))
     *got, of_relu = outcomes(calculate_sparsity, [*((layer,) for layer in layers), (ReLU(),)])
     for (_, expected, what), layer, copied, outcome in zip(situations, layers, before, got, strict=True):
-        sparsity = result_of(outcome)
+        sparsity = result_of(outcome, what)
         assert agrees_with(sparsity, expected), f"{what}: the sparsity is {expected}, yours is {sparsity}"
         assert is_as_before(layer, copied), "calculate_sparsity must leave the layer as it was, yours changed it"
-    sparsity = result_of(of_relu)
+    sparsity = result_of(of_relu, "a layer without weights")
     assert agrees_with(sparsity, 0.0), f"a layer without weights has sparsity 0.0, yours is {sparsity}"
     ### END HIDDEN TESTS
 
@@ -1015,10 +1018,10 @@ def test_magnitude_pruning_comprehensive_bad_arguments():
     given = [snapshot_of(layer) for _, (layer, _) in bad]
     found = outcomes(prune_weights_by_magnitude, [*(case for _, case in bad), *good])
     for (what, (layer, _)), before, outcome in zip(bad, given, found):
-        assert raised_value_error(outcome), f"{what} must raise ValueError, yours took it"
+        assert raised_value_error(outcome, what), f"{what} must raise ValueError, yours took it"
         assert is_as_before(layer, before), f"{what} must leave the layer as it was, yours changed it"
     for (_, ratio), outcome in zip(good, found[len(bad) :], strict=True):
-        assert not raised_value_error(outcome), (
+        assert not raised_value_error(outcome, f"pruning_ratio={ratio}"), (
             f"pruning_ratio={ratio} is in [0, 1] and must be taken, yours raised ValueError"
         )
     ### END HIDDEN TESTS
@@ -1285,7 +1288,7 @@ def test_magnitude_pruning_comprehensive_model_bad_arguments():
     given = [snapshot_of(model) for _, (model, *_) in bad]
     found = outcomes(prune_model_by_magnitude, [*(case for _, case in bad), *good])
     for (what, (model, *_)), before, outcome in zip(bad, given, found):
-        assert raised_value_error(outcome), f"{what} must raise ValueError, yours took it"
+        assert raised_value_error(outcome, what), f"{what} must raise ValueError, yours took it"
         assert is_as_before(model, before), f"{what} must leave the whole model as it was, yours changed it"
     for (_, ratio, scope), outcome in zip(good, found[len(bad) :], strict=True):
         pruned, _ = returned_pair(outcome, Sequential)
@@ -1794,12 +1797,12 @@ def test_quantization_comprehensive_bad_arguments():
     before = snapshot_of(layer), *map(snapshot_of, not_finite.values())
     found = outcomes(quantize_layer_weights, [*(case for _, case in bad), *good])
     for (what, _), outcome in zip(bad, found):
-        assert raised_value_error(outcome), f"{what} must raise ValueError, yours took it"
+        assert raised_value_error(outcome, what), f"{what} must raise ValueError, yours took it"
     assert is_as_before(layer, before[0]), "bits that are not allowed must leave the layer as it was, yours changed it"
     for (value, with_value), copied in zip(not_finite.items(), before[1:], strict=True):
         assert is_as_before(with_value, copied), f"a weight of {value} must leave the layer as it was, yours changed it"
     for (_, bits), outcome in zip(good, found[len(bad) :], strict=True):
-        assert not raised_value_error(outcome), (
+        assert not raised_value_error(outcome, f"bits={bits!r}"), (
             f"bits={bits!r} is an integer from 1 to 16 and must be taken, yours raised ValueError"
         )
     ### END HIDDEN TESTS
@@ -1931,7 +1934,7 @@ def test_quantization_comprehensive_per_channel():
     before = snapshot_of(layer), *map(snapshot_of, not_finite.values())
     found = outcomes(quantize_layer_weights_per_channel, [*(case for _, case in bad), *good])
     for (what, _), outcome in zip(bad, found):
-        assert raised_value_error(outcome), f"{what} must raise ValueError, yours took it"
+        assert raised_value_error(outcome, what), f"{what} must raise ValueError, yours took it"
     assert is_as_before(layer, before[0]), "bits that are not allowed must leave the layer as it was, yours changed it"
     for (value, with_value), copied in zip(not_finite.items(), before[1:], strict=True):
         assert is_as_before(with_value, copied), f"a weight of {value} must leave the layer as it was, yours changed it"
@@ -2258,7 +2261,7 @@ def test_distillation_comprehensive_value():
         hard = -np.mean([log_q[i, label] for i, label in enumerate(labels)])
         soft = np.sum(np.exp(log_p) * (log_p - log_q)) / batch
         expected = alpha * hard + (1 - alpha) * soft
-        value = result_of(outcome)
+        value = result_of(outcome, f"temperature 1, alpha {alpha}, {batch} x {classes} logits")
         assert agrees_with(value, expected), (
             f"temperature 1, alpha {alpha}, {batch} x {classes} logits: with a cross-entropy of {hard:.6f} and a KL "
             f"divergence of {soft:.6f} the loss must be {expected:.6f}, yours is {value}"
@@ -2289,7 +2292,7 @@ def test_distillation_comprehensive_temperature():
         hard = np.mean(np.logaddexp.reduce(student, axis=1) - student[np.arange(5), labels])
         soft = np.sum(np.exp(log_p) * (log_p - log_q)) / 5
         expected = alpha * hard + (1 - alpha) * temperature**2 * soft
-        value = result_of(outcome)
+        value = result_of(outcome, f"temperature {temperature}, alpha {alpha}")
         assert agrees_with(value, expected), (
             f"temperature {temperature}, alpha {alpha}: with a cross-entropy of {hard:.6f} and a softened KL divergence "
             f"of {soft:.6f} the loss must be {expected:.6f}, yours is {value}"
@@ -2344,11 +2347,11 @@ def test_distillation_comprehensive_equal_logits():
             kinds.append((student, logits, rng.integers(3, size=5)))
     found = outcomes(losses * 3, kinds)
     for temperature, equal, shifted, other in zip(temperatures, found[:3], found[3:6], found[6:], strict=True):
-        value = result_of(equal)
+        value = result_of(equal, f"equal logits, temperature {temperature}")
         assert agrees_with(value, 0.0), (
             f"equal logits at temperature {temperature} with alpha 0 must give a loss of 0, yours is {value}"
         )
-        value = result_of(shifted)
+        value = result_of(shifted, "logits that differ by a constant")
         assert agrees_with(value, 0.0, atol=1e-5), (
             f"logits that differ by a constant mean the same probabilities: the loss must be 0, yours is {value}"
         )
@@ -2386,7 +2389,7 @@ def test_distillation_comprehensive_labels():
         whats.append(f"logits as Tensors, labels as {what}")
         cases.append((Tensor(student), Tensor(teacher), kinds[what]))
     for what, outcome in zip(whats, outcomes(DistillationLoss(2.0, 0.5), cases), strict=True):
-        value = result_of(outcome)
+        value = result_of(outcome, what)
         assert agrees_with(value, expected), f"{what}: the loss must be {expected:.6f}, yours is {value}"
     ### END HIDDEN TESTS
 
@@ -2406,12 +2409,12 @@ def test_distillation_comprehensive_large_logits():
     cases = [(student, teacher, labels)] * 2 + [(teacher.copy(), teacher, labels)] * 2
     found = outcomes(losses * 2, cases)
     for alpha, different, equal in zip((0.25, 0.75), found[:2], found[2:], strict=True):
-        value = result_of(different)
+        value = result_of(different, "logits of +-1e4")
         assert agrees_with(value, 1e4), (
             f"logits of +-1e4, alpha {alpha}: cross-entropy and KL divergence are both 1e4 here, so is the loss; "
             f"yours is {value}"
         )
-        value = result_of(equal)
+        value = result_of(equal, "equal logits of +-1e4")
         assert agrees_with(value, 0.0), f"equal logits of +-1e4 with the right labels: the loss must be 0, not {value}"
     ### END HIDDEN TESTS
 
@@ -2441,7 +2444,7 @@ def test_distillation_comprehensive_arguments_kept():
         for argument, copied in zip(case, before, strict=True):
             assert np.array_equal(argument, copied), "logits and labels must stay as they were, yours are changed"
     assert len(set(map(float, got))) > 1, f"four different batches must not all have the same loss, yours is {value}"
-    result_of(of_tensors)
+    result_of(of_tensors, "logits as Tensors")
     for what, tensor, before in zip(("student", "teacher"), tensors, (student, teacher), strict=True):
         assert np.array_equal(tensor.data, before), f"a Tensor of {what} logits must stay as it was, yours is changed"
     ### END HIDDEN TESTS
@@ -2460,12 +2463,12 @@ def test_distillation_comprehensive_bad_settings():
     good = [(0.01, 0), (1, 1), (100.0, 0.0), (3.0, 1.0)]
     found = outcomes(DistillationLoss, [*bad, *good])
     for (temperature, alpha), outcome in zip(bad, found):
-        assert raised_value_error(outcome), (
+        assert raised_value_error(outcome, f"temperature={temperature}, alpha={alpha}"), (
             f"temperature={temperature}, alpha={alpha} must raise ValueError, yours took it: a temperature is positive "
             "and finite, alpha in [0, 1]"
         )
     for (temperature, alpha), outcome in zip(good, found[len(bad) :], strict=True):
-        assert not raised_value_error(outcome), (
+        assert not raised_value_error(outcome, f"temperature={temperature}, alpha={alpha}"), (
             f"temperature={temperature}, alpha={alpha} is allowed, yours raised ValueError"
         )
     ### END HIDDEN TESTS
@@ -2504,10 +2507,10 @@ def test_distillation_comprehensive_bad_inputs():
     cases = [(student, teacher, np.asarray(labels)) for _, student, teacher, labels in bad]
     *found, good = outcomes(DistillationLoss(), [*cases, (logits, logits, np.array([0, 3, 2]))])
     for (what, student, teacher, _), outcome in zip(bad, found, strict=True):
-        assert raised_value_error(outcome), (
+        assert raised_value_error(outcome, f"logits {student.shape} and {teacher.shape}, {what}"), (
             f"logits {student.shape} and {teacher.shape}, {what}: ValueError must be raised, yours returned a loss"
         )
-    refused = raised_value_error(good)
+    refused = raised_value_error(good, "labels 0, 3 and 2 for logits of shape (3, 4)")
     assert not refused, "labels 0, 3 and 2 fit logits of shape (3, 4), yours raised ValueError"
     ### END HIDDEN TESTS
 
@@ -2553,14 +2556,14 @@ def test_distillation_comprehensive_gradient():
         rest = teacher, labels, temperature, alpha
         expected = (value(student + step, *rest) - value(student - step, *rest)) / 2e-5
         for outcome in (of_labels, of_one_hot):
-            got = result_of(outcome)
+            got = result_of(outcome, f"temperature {temperature}, alpha {alpha}, {batch} x {classes} logits")
             assert isinstance(got, np.ndarray), f"gradient must return an array, yours returned a {type(got).__name__}"
             assert got.shape == student.shape, f"the gradient must have shape {student.shape}, yours has {got.shape}"
             assert agrees_with(got, expected.reshape(student.shape)), (
                 f"temperature {temperature}, alpha {alpha}, {batch} x {classes} logits: the gradient differs from the "
                 f"central differences of the loss by up to {np.abs(got.ravel() - expected).max():.3g}"
             )
-    got = result_of(of_large)
+    got = result_of(of_large, "logits of +-1e4")
     assert agrees_with(got, [[1, -1]]), f"logits of +-1e4, temperature 1: the gradient must be 1, -1, yours is {got}"
     ### END HIDDEN TESTS
 
@@ -2596,10 +2599,10 @@ def test_distillation_comprehensive_gradient_arguments():
     for argument, tensor, copied in zip((student, teacher, labels), tensors, before, strict=True):
         assert np.array_equal(argument, copied), "logits and labels must stay as they were, yours are changed"
         assert np.array_equal(tensor.data, copied), "Tensors of logits and labels must stay as they were, yours changed"
-    same = agrees_with(result_of(of_tensors), got)
+    same = agrees_with(result_of(of_tensors, "logits and labels as Tensors"), got)
     assert same, "the gradient of Tensors must be the same as that of arrays, yours differs"
     for what, outcome in zip(bad, found, strict=True):
-        assert raised_value_error(outcome), f"{what}: gradient must raise ValueError, yours returned an array"
+        assert raised_value_error(outcome, what), f"{what}: gradient must raise ValueError, yours returned an array"
     ### END HIDDEN TESTS
 
 
@@ -2767,7 +2770,7 @@ def test_structured_pruning_comprehensive_importance():
     cases = [(layer, method) for method in ("weight_magnitude", "weight_variance") for layer in layers]
     *got, by_default = outcomes(compute_neuron_importance, [*cases, (layers[0],)])
     for (_, method), w, importance, outcome in zip(cases, weights * 2, magnitudes + variances, got, strict=True):
-        values = result_of(outcome)
+        values = result_of(outcome, f"{method} of weights {w.shape}")
         assert isinstance(values, np.ndarray), f"an array must come back, yours is a {type(values).__name__}"
         assert agrees_with(values, importance), f"{method} of weights {w.shape} must be {importance}, yours is {values}"
     assert agrees_with(result_of(by_default), magnitudes[0]), "the default method is weight_magnitude"
@@ -3008,16 +3011,16 @@ def test_structured_pruning_comprehensive_bad_arguments():
         ratios.append((f"keep_ratio={ratio}, which is not in (0, 1],", (layer, ratio)))
     ratios += [(what, (each, 0.5, method)) for what, (each, method) in methods]
     for (what, _), outcome in zip(ratios, outcomes(prune_layer_neurons, [case for _, case in ratios]), strict=True):
-        assert raised_value_error(outcome), f"{what} must raise ValueError, your prune_layer_neurons took it"
+        assert raised_value_error(outcome, what), f"{what} must raise ValueError, your prune_layer_neurons took it"
     found = outcomes(compute_neuron_importance, [case for _, case in methods])
     for (what, _), outcome in zip(methods, found, strict=True):
-        assert raised_value_error(outcome), f"{what} must raise ValueError, your compute_neuron_importance took it"
+        assert raised_value_error(outcome, what), f"{what} must raise ValueError, your compute_neuron_importance took it"
     for each, copied in zip(given, before, strict=True):
         assert is_as_before(each, copied), "a bad argument must leave the layer as it was, yours changed it"
     good = [(random_dense(rng, 4, 5), ratio) for ratio in (1, 1.0, 0.001)]
     found = outcomes(prune_layer_neurons, good, importance_method="random")
     for (_, ratio), outcome in zip(good, found, strict=True):
-        assert not raised_value_error(outcome), (
+        assert not raised_value_error(outcome, f"keep_ratio={ratio}"), (
             f"keep_ratio={ratio} is in (0, 1] and must be taken, yours raised ValueError"
         )
     ### END HIDDEN TESTS
@@ -3266,7 +3269,7 @@ def test_structured_pruning_comprehensive_model_arguments():
         for method in ("weight_magnitude", "random"):
             bad.append((f"a weight of {value} in layer {i} ({method})", (not_finite, 0.5, method)))
     for (what, _), outcome in zip(bad, outcomes(prune_model_neurons, [case for _, case in bad]), strict=True):
-        assert raised_value_error(outcome), f"{what} must raise ValueError, yours took it"
+        assert raised_value_error(outcome, what), f"{what} must raise ValueError, yours took it"
     for each, copied in zip(given, copies, strict=True):
         assert is_as_before(each, copied), "a bad argument must leave the model as it was, yours changed it"
     ### END HIDDEN TESTS
@@ -3603,7 +3606,7 @@ def test_compression_integration_comprehensive_size():
         )
     found = outcomes(compare_compression_techniques, [(model,) for model in models])
     for what, expected, outcome in zip(whats, bytes_of, found, strict=True):
-        results = result_of(outcome)
+        results = result_of(outcome, f"a model of {what}")
         for name, size in expected.items():
             got = report_numbers(report_field(results, name), "size_mb")
             assert agrees_with(got, size / 1024**2), (
@@ -3767,7 +3770,7 @@ def test_compression_integration_comprehensive_untouched():
     model.layers[2].weights.data[1, 1] = math.nan
     before = snapshot_of(model)
     (outcome,) = outcomes(compare_compression_techniques, [(model,)])
-    assert raised_value_error(outcome), "a weight that is NaN must raise ValueError, yours was taken"
+    assert raised_value_error(outcome, "a weight that is NaN"), "a weight that is NaN must raise ValueError, yours was taken"
     assert is_as_before(model, before), "a weight that is NaN must leave the model as it was, yours changed it"
     ### END HIDDEN TESTS
 
