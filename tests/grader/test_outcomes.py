@@ -173,6 +173,16 @@ def test_a_missing_function_is_named(walls: list[Wall]) -> None:
     assert verdict(walls, body, ANSWERS | {"sparsity": "pass"}).message == "sparsity is missing"
 
 
+def test_a_check_may_note_in_which_case_it_was(walls: list[Wall]) -> None:
+    body = """
+    [got] = outcomes(prune, [(Dense(2, 2, rng=0), "much")])
+    got.add_note("in this case: ratio='much'")
+    raise got"""
+    message = verdict(walls, body).message
+    assert message.startswith("prune raised TypeError: ")
+    assert message.endswith("; in this case: ratio='much'")
+
+
 def test_after_two_timeouts_a_function_is_not_called_a_third_time(walls: list[Wall]) -> None:
     loop = "def sparsity(layer):\n    while True: pass"
     bodies = dict.fromkeys(
