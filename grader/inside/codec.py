@@ -49,6 +49,7 @@ MAX_HANDLE = 2**31  # beyond, all of them can have one hash
 _KEY_BYTES = 64  # of a text in a key that count as one key more
 
 _START = struct.Struct("<BI")
+MAX_MESSAGE = _START.size + MAX_OUTLINE + MAX_BYTES
 _JSON_ENCODER = json.JSONEncoder(check_circular=False, separators=(",", ":"))
 _JSON_DECODER = json.JSONDecoder()
 _DTYPES = [np.dtype(np.bool_), *map(np.dtype, ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"))]
@@ -140,11 +141,12 @@ class Encoder:
         self._size = 0
         self._depth = 0
         self._items = 0
+        self._keys = 0
 
     def message(self, *outlines: object) -> bytes:
         """The message of these values, by their outlines. Raises TooLargeError."""
         outline = _JSON_ENCODER.encode(outlines)
-        if len(outline) > MAX_OUTLINE or self._size > MAX_BYTES:
+        if len(outline) > MAX_OUTLINE:
             raise TooLargeError("the value is too large to be checked")
         return b"".join((_START.pack(VERSION, len(outline)), outline.encode(), *self._raw))
 
@@ -236,22 +238,31 @@ class Encoder:
         return self._sequence("t", tuple.__iter__(value))
 
     def _set(self, value: set[object]) -> Any:
-        return self._sequence("S", set.__iter__(value))
+        return self._sequence("S", self._keyed(set.__iter__(value)))
 
     def _frozenset(self, value: frozenset[object]) -> Any:
-        return self._sequence("Z", frozenset.__iter__(value))
+        return self._sequence("Z", self._keyed(frozenset.__iter__(value)))
 
     def _dict(self, value: dict[object, object]) -> Any:
+        self._keyed(dict.__iter__(value))
         return self._sequence("D", chain.from_iterable(dict.items(value)), self._entry)
+
+    def _keyed(self, keys: Iterable[object]) -> list[object]:
+        """The keys, of which a message has no more than its reader takes."""
+        counted = list(keys)
+        self._keys += sum(map(_weight, counted))
+        if self._keys > MAX_KEYS:
+            raise TooLargeError("the value has too many keys to be checked")
+        return counted
 
     def _entry(self, value: object) -> Any:
         """A dict's entry: one that is too large for a message costs only who looks at it."""
-        state, items = (len(self._raw), len(self.nodes), self._depth), self._items
+        state, counts = (len(self._raw), len(self.nodes), self._depth), (self._items, self._keys)
         try:
             return self.outline(value)
         except TooLargeError:
             self._take_back(*state)
-            self._items = items
+            self._items, self._keys = counts
             return _opaque(value)
 
     def _sequence(
@@ -274,16 +285,20 @@ class Encoder:
         if code is None:  # another byte order, the same values; of other kinds there are no codes
             code = _DTYPE_CODES[_LONG.get(value.dtype) or value.dtype.newbyteorder("=")]
             value = value.astype(_DTYPES[code])
-        if self._size + value.nbytes > MAX_BYTES:
-            raise TooLargeError("the value is too large to be checked")
+        self._make_room(value.nbytes)  # before it is copied
         self._place(value.tobytes())
         return ["a", code, value.flags.writeable, *value.shape]
 
     def _place(self, data: bytes) -> int:
         """Keep raw bytes for the end of the message; how many they are."""
+        self._make_room(len(data))
         self._raw.append(data)
         self._size += len(data)
         return len(data)
+
+    def _make_room(self, size: int) -> None:
+        if self._size + size > MAX_BYTES:
+            raise TooLargeError("the value is too large to be checked")
 
     def _long_scalar(self, value: np.generic) -> Any:
         return self._scalar(_LONG[value.dtype].type(value))
@@ -370,7 +385,7 @@ class Decoder:
         self._reference = reference
         self._depth = 0
         self._items = 0
-        if len(message) < _START.size or len(message) > MAX_BYTES + MAX_OUTLINE + _START.size:
+        if not _START.size <= len(message) <= MAX_MESSAGE:
             raise CodecError("not a message of a possible size")
         version, length = _START.unpack_from(message)
         if version != VERSION or length > MAX_OUTLINE:
@@ -415,10 +430,10 @@ class Decoder:
         new, kind = self.value(), type(node).__name__
         if isinstance(new, Opaque):
             raise UnreadableError(f"it left its argument (a {kind}) in a state nobody can read")
-        if type(new) is not type(node):
+        if not isinstance(node, type(new)):
             raise CodecError(f"contents of a {type(new).__name__} for a {kind}")
         try:
-            _TRANSFERS.get(type(node), _nothing)(node, new)
+            _TRANSFERS.get(type(new), _nothing)(node, new)
         except (ValueError, TypeError) as error:
             raise UnreadableError(
                 f"it left its argument (a {kind}) in a bad state: {error}"
@@ -548,7 +563,7 @@ class Decoder:
             raise CodecError("a number that is none")
         try:
             return dtype.type(complex(real, *imaginary) if imaginary else real)
-        except OverflowError as error:
+        except (OverflowError, ValueError) as error:
             raise CodecError("a number out of its type's range") from error
 
     def _inner_array(self, outline: Any) -> np.ndarray[Any, Any]:
@@ -669,7 +684,8 @@ def _transfer_items(node: Any, new: Any) -> None:
 
 
 def _transfer_array(node: np.ndarray[Any, Any], new: np.ndarray[Any, Any]) -> None:
-    if node.shape != new.shape or node.dtype != new.dtype:
+    crossing = _LONG.get(node.dtype) or node.dtype.newbyteorder("=")
+    if node.shape != new.shape or crossing != new.dtype:
         raise ValueError(f"shape {node.shape} of {node.dtype} became {new.shape} of {new.dtype}")
     node[...] = new
 

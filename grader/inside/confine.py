@@ -23,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 _CLONE_NEWPID = 0x20000000
 _NAMESPACE_FLAGS = 0x7E020000  # every CLONE_NEW* that clone takes
-_MS_RDONLY, _MS_NOSUID, _MS_NODEV = 1, 2, 4
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
 _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 22, 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _LAST_CAPABILITY = 40
@@ -184,6 +184,10 @@ def confine(limits: Confinement, mapped: int, system_calls: bytes) -> None:
     _check(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS), "new namespaces")
     _tmpfs(SCRATCH, limits.scratch)
     _tmpfs("/dev/shm", limits.scratch)
+    # terminals of its own: what is done to the shared ones, a chmod say, the next submission finds
+    options = b"newinstance,ptmxmode=0666"
+    mounted = _libc.mount(b"none", b"/dev/pts", b"devpts", _MS_NOSUID | _MS_NOEXEC, options)
+    _check(mounted, "terminals of its own")
     _check(
         _libc.mount(b"none", b"/proc", b"tmpfs", _MS_RDONLY, b"size=0"), "an empty folder at /proc"
     )

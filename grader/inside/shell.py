@@ -29,6 +29,7 @@ from traitlets.config import Config
 
 _NO_PICTURE = "[a picture was left out: those of one cell are too large together]\n"
 _DEFINITION = re.compile(r"(?:[ \t]*(?:#.*)?\n)*(?:def |class |@)")
+_MAX_OUTPUTS = 1000  # of one cell
 _CUT = "\n[the rest of the output was cut off]\n"
 
 
@@ -68,7 +69,7 @@ class Outputs:
         if self._items and self._items[-1].get("name") == name:
             self._items[-1]["parts"].append(text)
         else:
-            self._items.append({"output_type": "stream", "name": name, "parts": [text]})
+            self._add({"output_type": "stream", "name": name, "parts": [text]})
 
     def data(self, kind: str, bundle: dict[str, Any]) -> None:
         data: dict[str, Any] = {}
@@ -84,11 +85,11 @@ class Outputs:
             else:
                 self.stream("stderr", _NO_PICTURE)
         if data:
-            self._items.append({"output_type": kind, "data": data})
+            self._add({"output_type": kind, "data": data})
 
     def error(self, name: str, value: str, traceback: list[str]) -> None:
         lines = [self._bounded(line) for line in traceback]
-        self._items.append(
+        self._add(
             {
                 "output_type": "error",
                 "ename": name[:200],
@@ -96,6 +97,12 @@ class Outputs:
                 "traceback": lines,
             }
         )
+
+    def _add(self, item: dict[str, Any]) -> None:
+        if len(self._items) == _MAX_OUTPUTS:
+            item = {"output_type": "stream", "name": "stderr", "parts": [_CUT]}
+        if len(self._items) <= _MAX_OUTPUTS:
+            self._items.append(item)
 
     def _bounded(self, text: str) -> str:
         if self._text_left <= 0:

@@ -129,6 +129,8 @@ class WarmProcess:
             self._shell.limit_behind = lambda error: confine.limit_behind(error, self._limits)
             os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = os.getcwd()
             _serve_submission(channel, printed, self._shell, self._outputs, self._settings)
+        except confine.ConfinementError as error:
+            os.write(printed, str(error).encode())
         finally:
             os._exit(1)
 
@@ -222,7 +224,7 @@ def _serve_submission(
 
 def requests(stream: socket.socket) -> Iterator[bytes]:
     """The requests that come in, one after the other, until the examiner is gone."""
-    data = b""
+    data = bytearray()
     while True:
         while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack_from(data)[0]:
             try:
@@ -233,8 +235,8 @@ def requests(stream: socket.socket) -> Iterator[bytes]:
                 return
             data += piece
         end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
-        yield data[_LENGTH.size : end]
-        data = data[end:]
+        yield bytes(data[_LENGTH.size : end])
+        del data[:end]
 
 
 class Submission:

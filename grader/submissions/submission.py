@@ -27,6 +27,7 @@ MAX_CELLS = 3000
 MAX_CELL_CHARS = 2**20
 MAX_NOTEBOOK_CHARS = 8 * 2**20
 MAX_PICTURE_BYTES = 2 * 2**20
+MAX_PICTURE_PIXELS = 2**24  # what a page takes memory for
 MAX_PICTURES_BYTES = 8 * 2**20
 MAX_PICTURES = 200
 _JSON_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # possessive: in linear time
@@ -365,7 +366,7 @@ def clean_png(encoded: str) -> str | None:
     if not data.startswith(_PNG) or data[12:16] != b"IHDR":
         return None
     width, height = struct.unpack(">II", data[16:24])
-    if not (0 < width <= 8192 and 0 < height <= 8192):
+    if not (0 < width <= 8192 and 0 < height <= 8192 and width * height <= MAX_PICTURE_PIXELS):
         return None
     return base64.b64encode(data).decode()
 

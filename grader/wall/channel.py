@@ -59,7 +59,7 @@ class Channel:
         self._outputs_left = self._limits.outputs_kb * 1024
         self._outputs_cut = False
         self._printed = ""  # by what a process was at when it was lost
-        self.cpu_seconds = 0.0
+        self._cpu_seconds = 0.0
         self.busy = False  # in the middle of a request, which must not be cut short
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class Channel:
     def rebuild(self) -> None:
         """Make sure that there is a process, in the state that the cells so far led to."""
         while self._stream is None:
-            self._stream = _Stream(self._sandbox.fork(self.cpu_seconds))
+            self._stream = _Stream(self._sandbox.fork(self._cpu_seconds))
             for i, (source, seconds) in enumerate(self._cells):
                 if self.seconds_left() <= 0:  # each cell would cost a grace more
                     return
@@ -167,17 +167,17 @@ class Channel:
         self._stream.close()
         self._stream = None
         ending = self._sandbox.end()
-        self.cpu_seconds += ending.cpu_seconds
+        self._cpu_seconds += ending.cpu_seconds
         self._printed = ending.printed
         limits = self._limits
         if ending.killed_for == "memory":
             return f"it needed more than {limits.memory_mb} MB of memory"
-        if ending.killed_for == "cpu" or self.cpu_seconds >= limits.cpu_seconds:
+        if ending.killed_for == "cpu" or self._cpu_seconds >= limits.cpu_seconds:
             return f"it used more than {limits.cpu_seconds} s of processor time"
         if ending.status == -signal.SIGKILL:
             return "its process was stopped"
         if ending.status < 0:
-            return f"it crashed Python ({signal.Signals(-ending.status).name})"
+            return f"it crashed Python ({signal.strsignal(-ending.status)})"
         return f"it ended Python (exit code {ending.status})"
 
 
@@ -219,7 +219,7 @@ class _Stream:
         """Raises TimeoutError, EOFError, OSError, CodecError."""
         data = self._read(_LENGTH.size, self._rest, end)
         (length,) = _LENGTH.unpack_from(data)
-        if length > codec.MAX_BYTES + 2**20:
+        if length > codec.MAX_MESSAGE:
             raise codec.CodecError("an answer beyond the bounds")
         whole = _LENGTH.size + length
         data = self._read(whole, data, end)

@@ -41,7 +41,6 @@ class Verdict:
     points: float
     max_points: float
     message: str
-    seconds: float
     printed: str = ""
     written: str = ""
 
@@ -64,7 +63,6 @@ class Examined:
     notes: tuple[str, ...]
     seconds: dict[int, float]
     timed_out: tuple[int, ...]
-    cpu_seconds: float
 
     @property
     def points(self) -> float:
@@ -132,7 +130,7 @@ class Wall:
         if failed := answer.get("failed"):
             raise ExaminationLost(failed)
         records = dict(zip(indices, answer["records"], strict=True))
-        return _examined(self.assignment, submission, records, float(answer["cpu_seconds"]))
+        return _examined(self.assignment, submission, records)
 
     def close(self) -> None:
         """End the processes. The wall can be started again."""
@@ -171,7 +169,6 @@ def _examined(
     assignment: Assignment,
     submission: Submission,
     records: dict[int, dict[str, Any]],
-    cpu_seconds: float,
 ) -> Examined:
     verdicts, notes = {}, list(submission.notes)
     for i, record in records.items():
@@ -188,7 +185,6 @@ def _examined(
             most if passed else 0.0,
             most,
             message,
-            record["seconds"],
             record.get("printed", ""),
             record.get("written", ""),
         )
@@ -199,5 +195,4 @@ def _examined(
         tuple(notes),
         {i: float(record["seconds"]) for i, record in records.items()},
         tuple(i for i, record in records.items() if record["timed_out"]),
-        cpu_seconds,
     )

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from grader.wall.channel import Channel, ProcessEnded
+from grader.wall.channel import Channel
 from grader.wall.sandbox import Sandbox, WallError
 
 _ATTEMPTS = """
@@ -62,9 +62,11 @@ def prove(sandbox: Sandbox) -> None:
     channel = Channel(sandbox)
     try:
         result = channel.run_cell(f"GIVEN = {given!r}\n{_ATTEMPTS}")
-        succeeded = json.loads("".join(output.get("text", "") for output in result.outputs))
-    except (ProcessEnded, ValueError) as error:
-        raise WallError(f"the wall could not be probed from inside: {error}") from error
+        said = "".join(output.get("text", "") for output in result.outputs)
+        succeeded = json.loads(said)
+    except ValueError as error:
+        why = said or result.failure
+        raise WallError(f"the wall could not be probed from inside: {why}") from error
     finally:
         channel.close()
     if succeeded:

@@ -7,9 +7,10 @@ changed in place is changed in place here, also when it raised. Test cells need 
 from __future__ import annotations
 
 import builtins
+import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from grader.inside import codec
 from grader.wall.channel import CallFailed, Channel, ProcessEnded, TimedOut
@@ -23,6 +24,7 @@ _EXCEPTIONS: dict[str, type[Exception]] = {
     and issubclass(cls, Exception)
     and not issubclass(cls, UnicodeDecodeError | UnicodeEncodeError | UnicodeTranslateError)
     and not issubclass(cls, BaseExceptionGroup)
+    and not issubclass(cls, StopIteration | StopAsyncIteration)  # would end a check's loop quietly
 }
 
 
@@ -31,6 +33,13 @@ class _Raised(NamedTuple):
 
     error: Exception
     said: str
+
+
+class Failure(NamedTuple):
+    """Why a call came to nothing. Text alone: an exception's frames would hold what came back."""
+
+    message: str
+    timed_out: bool
 
 
 class Calls:
@@ -42,16 +51,21 @@ class Calls:
         self._seconds = seconds
         self._given_up: dict[str, int] = {}
         self._instances: dict[int, StandIn] = {}
+        self.failure: Failure | None = None
+        self.raised: list[_Raised] = []
         self.classes: dict[str, StandInClass] = {}
         self.begin()
 
     def begin(self) -> None:
         """Before each graded cell."""
-        self.failure: CallFailed | None = None
-        self.raised: list[_Raised] = []
+        unclean = self.failure or self.raised
+        self.failure = None
+        self.raised = []
         self.printed = ""
-        self._begun = time.monotonic()
         self._instances.clear()
+        if unclean:
+            gc.collect()  # the frames of what was raised may hold all that came back
+        self._begun = time.monotonic()
 
     def call(
         self,
@@ -68,20 +82,24 @@ class Calls:
         """
         name = _name(owners[0], method)
         if self._given_up.get(name, 0) >= _TRIES:
-            self._fail(CallFailed(f"{name} was not called again after it failed to return twice"))
+            again = f"{name} was not called again after it failed to return twice"
+            raise self._failed(CallFailed(again))
+        begun = time.monotonic()
         try:
             return self._ask("call", owners, method, cases, cls)
-        except (TimedOut, ProcessEnded):
-            self._given_up[name] = self._given_up.get(name, 0) + 1
+        except (TimedOut, ProcessEnded) as failure:
+            # who was called when the others had used up the time is not to blame
+            if isinstance(failure, ProcessEnded) or time.monotonic() - begun > self._seconds / 2:
+                self._given_up[name] = self._given_up.get(name, 0) + 1
             raise
 
     def attribute(self, owner: str | StandIn, name: str, *new: object) -> Any:
         """Read an attribute, or set it to `new`; a method comes back as a function."""
         return _the_one(self._ask("attribute", [owner], name, [(new, {})], None))
 
-    def _fail(self, failure: CallFailed) -> NoReturn:
-        self.failure = self.failure or failure
-        raise failure
+    def _failed(self, failure: CallFailed) -> CallFailed:
+        self.failure = self.failure or Failure(str(failure), isinstance(failure, TimedOut))
+        return failure
 
     def _ask(
         self,
@@ -108,11 +126,11 @@ class Calls:
                 decoder.update(encoder.nodes[number])
             decoder.end()
         except CallFailed as failure:
-            self._fail(type(failure)(f"{name}: {failure}"))
+            raise self._failed(type(failure)(f"{name}: {failure}")) from None
         except (codec.TooLargeError, codec.UnreadableError) as error:
-            self._fail(CallFailed(f"{name}: {error}"))
+            raise self._failed(CallFailed(f"{name}: {error}")) from None
         except (codec.CodecError, ValueError, TypeError, IndexError, OverflowError, RecursionError):
-            self._fail(CallFailed(f"{name}: its answer could not be read"))
+            raise self._failed(CallFailed(f"{name}: its answer could not be read")) from None
         self.printed += printed[: max(0, _PRINTED - len(self.printed))]
         return outcomes
 

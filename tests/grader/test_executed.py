@@ -22,7 +22,7 @@ EVIL = "<script>alert(1)</script>"
 
 def verdicts(message: str = "") -> dict[str, Verdict]:
     return {
-        name: Verdict(name, 0.0 if message else points, points, message, 0.1)
+        name: Verdict(name, 0.0 if message else points, points, message)
         for name, (points, _) in CHECKS.items()
     }
 
