@@ -650,24 +650,91 @@ _READERS: dict[str, Callable[..., Any]] = {
 # --- what was changed in place: finding it, and giving a node new contents ------------------------
 
 
-def changed(
-    now: Sequence[object],
-    then: Sequence[object],
-    reference: Callable[[object], Handle | None] | None,
-) -> list[int]:
-    """Numbers of the nodes that do not hold what they held.
+class Held(NamedTuple):
+    """What a node held at some time.
 
-    then: the nodes as they were, read once more from the same message.
+    objects: those in it, compared by identity, in which True is not 1 and NaN is NaN; they are kept
+    alive, so that nothing else gets their place. raw: its arrays as (dtype, shape, writeable,
+    bytes); None where it was in pieces.
     """
-    return [i for i in range(len(now)) if _held(now, i, reference) != _held(then, i, reference)]
+
+    objects: list[object]
+    raw: list[Any] | None
 
 
-def _held(
-    nodes: Sequence[object], number: int, reference: Callable[[object], Handle | None] | None
-) -> bytes:
-    """What a node holds, as bytes: True is not 1 in them, and NaN is NaN."""
-    encoder = Encoder(nodes, number=False, reference=reference)
-    return encoder.message(encoder.contents(nodes[number]))
+def held(nodes: Iterable[object]) -> list[Held]:
+    """What nodes hold now, for `changed` to compare with later."""
+    return [_held(node) for node in nodes]
+
+
+def changed(nodes: Iterable[object], then: Iterable[Held]) -> list[int]:
+    """Numbers of the nodes that do not hold what they held."""
+    return [
+        number
+        for number, (node, before) in enumerate(zip(nodes, then, strict=True))
+        if not _same(_held(node), before)
+    ]
+
+
+def _same(now: Held, then: Held) -> bool:
+    return (
+        now.raw is not None
+        and now.raw == then.raw
+        and len(now.objects) == len(then.objects)
+        and all(map(operator.is_, now.objects, then.objects))
+    )
+
+
+def _held(node: object) -> Held:
+    objects: list[object] = [type(node)]
+    raw: list[Any] = []
+    try:
+        _HOLDERS[type(node)](node, objects, raw)
+    except Exception:  # noqa: BLE001 - taken to pieces, or of a class that was patched
+        return Held(objects, None)
+    return Held(objects, raw)
+
+
+def _in_list(node: list[object], objects: list[object], _: list[Any]) -> None:
+    objects += node
+
+
+def _in_dict(node: dict[object, object], objects: list[object], _: list[Any]) -> None:
+    objects += [*node, *node.values()]
+
+
+def _in_array(node: np.ndarray[Any, Any], _: list[object], raw: list[Any]) -> None:
+    raw.append((node.dtype.str, node.shape, node.flags.writeable, np.ndarray.tobytes(node)))
+
+
+def _in_tensor(node: Tensor, objects: list[object], raw: list[Any]) -> None:
+    objects.append(node.requires_grad)
+    _in_array(node.data, objects, raw)
+    if node.grad is not None:
+        _in_array(node.grad, objects, raw)
+
+
+def _in_dense(node: Dense, objects: list[object], raw: list[Any]) -> None:
+    objects += (node.input_size, node.output_size)
+    _in_array(node.weights.data, objects, raw)
+    if node.bias is not None:
+        _in_array(node.bias.data, objects, raw)
+
+
+def _in_sequential(node: Sequential, objects: list[object], _: list[Any]) -> None:
+    objects += node.layers
+
+
+_HOLDERS: dict[type, Callable[[Any, list[object], list[Any]], None]] = {
+    list: _in_list,
+    set: _in_list,
+    dict: _in_dict,
+    np.ndarray: _in_array,
+    Tensor: _in_tensor,
+    Dense: _in_dense,
+    Sequential: _in_sequential,
+    **dict.fromkeys(_ACTIVATIONS, lambda *_: None),
+}
 
 
 def _nothing(node: object, new: object) -> None:

@@ -257,13 +257,15 @@ class Submission:
         self._objects: list[object] = []
 
     def answer(self, request: bytes) -> bytes:
-        decoder = self._decoder(request)
+        decoder = codec.Decoder(request, reference=lambda handle: self._objects[handle.number])
         what = decoder.plain()
         if what == "cell":
             outputs, _ = self._cells.run(decoder.plain())
             encoder = codec.Encoder(number=False)
             return encoder.message(encoder.outline(outputs))
-        owners, name, new, cases = _call_in(decoder)
+        owners, name, new = decoder.value(), decoder.plain(), decoder.plain()
+        cases = decoder.cases()
+        then = codec.held(decoder.nodes)
         self._cells.begin()
         results = (
             self._call(owners, name, cases)
@@ -275,19 +277,10 @@ class Submission:
         if new:
             results = [self._kept(result) for result in results]
         try:
-            again = codec.Encoder(reference=self._reference)
-            header = what, again.outline(owners), name, new
-            changed: list[int] = []
-            if again.message(*header, again.cases(cases)) != request:
-                before = self._decoder(request)
-                before.plain(), _call_in(before)
-                changed = codec.changed(decoder.nodes, before.nodes, self._reference)
+            changed = codec.changed(decoder.nodes, then)
             return self._reply(printed, results, decoder.nodes, changed)
         except Exception as error:  # noqa: BLE001 - a value may raise anything when it is read
             return self._reply(printed, [_unreadable(error)] * len(results), (), ())
-
-    def _decoder(self, request: bytes) -> codec.Decoder:
-        return codec.Decoder(request, reference=lambda handle: self._objects[handle.number])
 
     def _call(self, owners: tuple[Any, ...], method: str, cases: list[codec.Case]) -> list[Outcome]:
         """Call once for each case, as long as no more than an `Exception` is raised."""
@@ -410,11 +403,6 @@ def _warm_up(cells: Cells) -> None:
     for name in cells.shell.user_ns.keys() - names.keys():
         del cells.shell.user_ns[name]
     cells.shell.user_ns.update(names)
-
-
-def _call_in(request: codec.Decoder) -> tuple[tuple[Any, ...], str, bool, list[codec.Case]]:
-    """Owners, name, new and cases of a request."""
-    return request.value(), request.plain(), request.plain(), request.cases()
 
 
 def _unreadable(error: Exception) -> Outcome:

@@ -443,7 +443,8 @@ def first_weight(value: Any) -> None:
 def test_what_was_changed_in_place_is_found(value: Any, change: Any, expected: list[int]) -> None:
     encoder = codec.Encoder()
     message = encoder.message(encoder.outline(value))
-    now, then = codec.Decoder(message), codec.Decoder(message)
-    then.value()
-    change(now.value())
-    assert codec.changed(now.nodes, then.nodes, None) == expected
+    decoder = codec.Decoder(message)
+    value = decoder.value()
+    then = codec.held(decoder.nodes)
+    change(value)
+    assert codec.changed(decoder.nodes, then) == expected
