@@ -10,6 +10,7 @@ Run as `python warm.py FD PROTECTED`; FD is a socket to the examiner, PROTECTED 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -52,6 +53,7 @@ class Settings(NamedTuple):
     classes: list[str]
     output_bytes: int
     picture_bytes: int
+    processor: int | None
 
 
 class WarmProcess:
@@ -100,6 +102,9 @@ class WarmProcess:
         gc.collect()
         gc.freeze()  # the forks share what is there, and need not look through it
         gc.set_threshold(50_000)
+        if self._settings.processor is not None:
+            with contextlib.suppress(OSError):  # then nothing but time is lost
+                os.sched_setaffinity(0, {self._settings.processor})
         return {}
 
     def _start(self, channel: int, printed: int, limits: dict[str, int]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import tinytorch
+from grader.wall.processor import Processor
 
 _GRADER, _TINYTORCH = Path(__file__).parents[1], Path(tinytorch.__file__ or "").parent
 _INSIDE = (
@@ -162,12 +163,14 @@ class Sandbox:
     """The warm process behind the wall, and one fork of it at a time.
 
     hidden: folders that must not be visible inside wherever they are, the course's above all.
-    protected: False runs everything without the wall.
+    protected: False runs everything without the wall. processor: the one to run on, once it is
+    warm; it is this sandbox's from then on.
     """
 
     limits: Limits
     hidden: tuple[Path, ...] = ()
     protected: bool = True
+    processor: Processor = field(default_factory=Processor)
     _control: socket.socket = field(init=False)
     _process: subprocess.Popen[bytes] = field(init=False)
     _errors: IO[bytes] = field(init=False)
@@ -199,6 +202,7 @@ class Sandbox:
             classes=classes,
             output_bytes=self.limits.output_kb * 1024,
             picture_bytes=self.limits.picture_kb * 1024,
+            processor=self.processor.number,
         )
 
     def wait(self) -> None:
