@@ -164,7 +164,9 @@ def _wall(master: Master) -> Wall:
 def _dumps(notebook: NotebookNode, lines: tuple[int, int]) -> bytes:
     """The notebook as nbgrader's converter writes it."""
     limit = LimitOutput(max_lines=lines[0], max_traceback=lines[1])
-    notebook, _ = limit.preprocess(notebook, {})
+    for i, cell in enumerate(notebook.cells):
+        if cell.get("outputs"):
+            limit.preprocess_cell(cell, {}, i)
     return notebook_json.writes(notebook).encode() + b"\n"
 
 
