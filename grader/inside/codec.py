@@ -250,7 +250,7 @@ class Encoder:
     def _keyed(self, keys: Iterable[object]) -> list[object]:
         """The keys, of which a message has no more than its reader takes."""
         counted = list(keys)
-        self._keys += sum(map(_weight, counted))
+        self._keys += _weights(counted)
         if self._keys > MAX_KEYS:
             raise TooLargeError("the value has too many keys to be checked")
         return counted
@@ -273,7 +273,12 @@ class Encoder:
         if self._depth > MAX_DEPTH:
             raise TooLargeError("the value is nested too deeply to be checked")
         outline: list[Any] = [tag]
-        outline += [item if type(item) in _PLAIN else write(item) for item in items]
+        outline += [
+            item
+            if (kind := type(item)) in _PLAIN or (kind is int and -MAX_INT < item < MAX_INT)
+            else write(item)
+            for item in items
+        ]
         self._depth -= 1
         self._items += len(outline)
         if self._items > MAX_ITEMS:
@@ -285,8 +290,10 @@ class Encoder:
         if code is None:  # another byte order, the same values; of other kinds there are no codes
             code = _DTYPE_CODES[_LONG.get(value.dtype) or value.dtype.newbyteorder("=")]
             value = value.astype(_DTYPES[code])
-        self._make_room(value.nbytes)  # before it is copied
-        self._place(value.tobytes())
+        size = value.nbytes
+        self._make_room(size)  # before it is copied
+        self._raw.append(value.tobytes())
+        self._size += size
         return ["a", code, value.flags.writeable, *value.shape]
 
     def _place(self, data: bytes) -> int:
@@ -519,7 +526,7 @@ class Decoder:
         return tuple(self._many(parts))
 
     def _keyed(self, keys: list[Any]) -> list[Any]:
-        self._keys += sum(map(_weight, keys))
+        self._keys += _weights(keys)
         if self._keys > MAX_KEYS:
             raise CodecError("too many keys in one message")
         return keys
@@ -613,11 +620,15 @@ def _dtype(code: int) -> np.dtype[Any]:
     return _DTYPES[code]
 
 
-def _weight(key: Any) -> int:
-    """How much a key counts: keys of one hash are compared with each other, to their ends."""
-    if type(key) in {tuple, frozenset}:
-        return 1 + sum(map(_weight, key))
-    return 1 + len(key) // _KEY_BYTES if type(key) in {str, bytes} else 1
+def _weights(keys: Collection[Any]) -> int:
+    """How much keys count: keys of one hash are compared with each other, to their ends."""
+    weight = len(keys)
+    for key in keys:
+        if type(key) in {str, bytes}:
+            weight += len(key) // _KEY_BYTES
+        elif type(key) in {tuple, frozenset}:
+            weight += _weights(key)
+    return weight
 
 
 def _tensor(array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
