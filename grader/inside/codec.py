@@ -624,9 +624,10 @@ def _weights(keys: Collection[Any]) -> int:
     """How much keys count: keys of one hash are compared with each other, to their ends."""
     weight = len(keys)
     for key in keys:
-        if type(key) in {str, bytes}:
+        kind = type(key)
+        if kind is str or kind is bytes:
             weight += len(key) // _KEY_BYTES
-        elif type(key) in {tuple, frozenset}:
+        elif kind is tuple or kind is frozenset:
             weight += _weights(key)
     return weight
 
