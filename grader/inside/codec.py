@@ -275,7 +275,8 @@ class Encoder:
         outline: list[Any] = [tag]
         outline += [
             item
-            if (kind := type(item)) in _PLAIN or (kind is int and -MAX_INT < item < MAX_INT)
+            if (kind := type(item)) in _PLAIN
+            or (kind is int and -MAX_INT < cast(int, item) < MAX_INT)
             else write(item)
             for item in items
         ]

@@ -158,12 +158,6 @@ class _Results(DisplayHook):
         pass
 
 
-class _Compiled(ast.stmt):
-    """A statement that has been compiled, in the place of its syntax tree."""
-
-    code: CodeType
-
-
 class _Compiler(CachingCompiler):
     """IPython's compiler, given what is there already."""
 
@@ -176,31 +170,18 @@ class _Compiler(CachingCompiler):
         parsed: ast.AST = super().ast_parse(source, filename, symbol)
         return parsed
 
-    def definition(self, source: str, number: int) -> ast.AST | None:
-        """A cell that is one function or class, compiled; None of any other.
-
-        As most cells are one, no tree is made of them, which takes as long as to compile it. A
-        definition shows nothing, so how IPython runs a last expression makes no difference.
-        """
+    def definition(self, source: str, number: int) -> CodeType | None:
+        """The code of a cell that is one function or class; None of any other."""
         if not _DEFINITION.match(source):
             return None
-        statement = _Compiled()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # else it would be shown twice
                 name = self.get_code_name(source, source, number)
-                statement.code = self(source + "\n", name, "single")
+                code: CodeType = self(source, name, "single")
         except (SyntaxError, ValueError, RecursionError, MemoryError, Warning):
             return None
-        return ast.Module([statement], [])
-
-    def __call__(
-        self, source: Any, filename: str, symbol: str, *flags: Any, **options: Any
-    ) -> CodeType:
-        match source:
-            case ast.Module(body=[_Compiled(code=code)]):
-                return code
-        code = super().__call__(source, filename, symbol, *flags, **options)
+        self.cache(source, number)
         return code
 
 
@@ -213,15 +194,35 @@ class NotebookShell(InteractiveShell):
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Results)
     compiler_class = Type(_Compiler)
+    usual_hooks: dict[str, list[Callable[..., Any]]]
+    """what IPython itself does around cells, by event"""
+
+    def define(self, source: str) -> bool | None:
+        """Run a cell that is one function or class, as most are; whether it ran to its end.
+
+        A definition shows nothing, so little of what IPython does around a cell makes a difference,
+        and that takes as long as to compile it. None of any other cell, or where hooks of the
+        student's own wait for cells: `run_cell` runs those.
+        """
+        if self.ast_transformers or self.events.callbacks != self.usual_hooks:
+            return None
+        compiler = cast(_Compiler, self.compile)
+        code = compiler.definition(source.rstrip("\n") + "\n", self.execution_count)
+        if code is None:
+            return None
+        with self.builtin_trap:
+            running = self.run_code(code)  # type: ignore[no-untyped-call]
+            try:
+                running.send(None)
+            except StopIteration as end:
+                return not end.value
+            raise RuntimeError("a definition that waits")
 
     def transform_cell(self, raw_cell: str) -> str:
         """What is Python already needs none of IPython's transformations, and no second parse."""
         source, compiler = raw_cell.rstrip("\n") + "\n", cast(_Compiler, self.compile)
-        compiled = (
-            None if self.ast_transformers else compiler.definition(source, self.execution_count)
-        )
         try:
-            compiler.parsed = source, compiled or ast.parse(raw_cell)
+            compiler.parsed = source, ast.parse(raw_cell)
             return source
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             pass  # an error of IPython's own must not be told as one that came from it
@@ -257,6 +258,7 @@ def make_shell(outputs: Outputs) -> NotebookShell:
     _Publisher.outputs = _Results.outputs = NotebookShell.outputs = outputs
     shell: NotebookShell = NotebookShell.instance(config=config)
     shell.user_ns["__name__"] = "__main__"
+    shell.usual_hooks = {event: [*known] for event, known in shell.events.callbacks.items()}
     site.sethelper()  # the builtin `help`, which a Python without `site` does not have
     return shell
 
@@ -291,8 +293,11 @@ class Cells:
     def run(self, source: str) -> tuple[list[dict[str, Any]], bool]:
         """Run one cell: its outputs, and whether it ran to its end."""
         self.begin()
-        result = self.shell.run_cell(source, store_history=False)  # type: ignore[no-untyped-call]
-        return self.finish(), bool(result.success)
+        complete = self.shell.define(source)
+        if complete is None:
+            result = self.shell.run_cell(source, store_history=False)  # type: ignore[no-untyped-call]
+            complete = bool(result.success)
+        return self.finish(), complete
 
 
 def _no_input(prompt: object = "", /) -> str:
