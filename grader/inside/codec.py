@@ -663,16 +663,9 @@ _READERS: dict[str, Callable[..., Any]] = {
 # --- what was changed in place: finding it, and giving a node new contents ------------------------
 
 
-class Held(NamedTuple):
-    """What a node held at some time.
-
-    objects: those in it, compared by identity, in which True is not 1 and NaN is NaN; they are kept
-    alive, so that nothing else gets their place. raw: its arrays as (dtype, shape, writeable,
-    bytes); None where it was in pieces.
-    """
-
-    objects: list[object]
-    raw: list[Any] | None
+Held = tuple[list[Any] | None, list[object]]
+"""What a node held at some time: its arrays as dtype, shape, writeable, bytes in turn, None where
+it was in pieces; and the objects in it, which are kept, so that nothing else gets their place."""
 
 
 def held(nodes: Iterable[object]) -> list[Held]:
@@ -681,31 +674,28 @@ def held(nodes: Iterable[object]) -> list[Held]:
 
 
 def changed(nodes: Iterable[object], then: Iterable[Held]) -> list[int]:
-    """Numbers of the nodes that do not hold what they held."""
-    return [
-        number
-        for number, (node, before) in enumerate(zip(nodes, then, strict=True))
-        if not _same(_held(node), before)
-    ]
+    """Numbers of the nodes that do not hold what they held.
 
-
-def _same(now: Held, then: Held) -> bool:
-    return (
-        now.raw is not None
-        and now.raw == then.raw
-        and len(now.objects) == len(then.objects)
-        and all(map(operator.is_, now.objects, then.objects))
-    )
+    Objects are compared by identity, in which True is not 1 and NaN is NaN.
+    """
+    numbers = []
+    for number, (node, (arrays, objects)) in enumerate(zip(nodes, then, strict=True)):
+        arrays_now, objects_now = _held(node)
+        same = arrays_now is not None and arrays_now == arrays and len(objects_now) == len(objects)
+        if not (same and all(map(operator.is_, objects_now, objects))):
+            numbers.append(number)
+    return numbers
 
 
 def _held(node: object) -> Held:
-    objects: list[object] = [type(node)]
-    raw: list[Any] = []
+    kind = type(node)
+    objects: list[object] = [kind]
+    arrays: list[Any] = []
     try:
-        _HOLDERS[type(node)](node, objects, raw)
+        _HOLDERS[kind](node, objects, arrays)
     except Exception:  # noqa: BLE001 - taken to pieces, or of a class that was patched
-        return Held(objects, None)
-    return Held(objects, raw)
+        return None, objects
+    return arrays, objects
 
 
 def _in_list(node: list[object], objects: list[object], _: list[Any]) -> None:
@@ -716,28 +706,29 @@ def _in_dict(node: dict[object, object], objects: list[object], _: list[Any]) ->
     objects += [*node, *node.values()]
 
 
-def _in_array(node: np.ndarray[Any, Any], _: list[object], raw: list[Any]) -> None:
-    raw.append((node.dtype.str, node.shape, node.flags.writeable, np.ndarray.tobytes(node)))
+def _in_array(node: np.ndarray[Any, Any], _: list[object], arrays: list[Any]) -> None:
+    arrays += (node.dtype, node.shape, node.flags.writeable, _bytes_of(node))
 
 
-def _in_tensor(node: Tensor, objects: list[object], raw: list[Any]) -> None:
+def _in_tensor(node: Tensor, objects: list[object], arrays: list[Any]) -> None:
     objects.append(node.requires_grad)
-    _in_array(node.data, objects, raw)
+    _in_array(node.data, objects, arrays)
     if node.grad is not None:
-        _in_array(node.grad, objects, raw)
+        _in_array(node.grad, objects, arrays)
 
 
-def _in_dense(node: Dense, objects: list[object], raw: list[Any]) -> None:
+def _in_dense(node: Dense, objects: list[object], arrays: list[Any]) -> None:
     objects += (node.input_size, node.output_size)
-    _in_array(node.weights.data, objects, raw)
+    _in_array(node.weights.data, objects, arrays)
     if node.bias is not None:
-        _in_array(node.bias.data, objects, raw)
+        _in_array(node.bias.data, objects, arrays)
 
 
 def _in_sequential(node: Sequential, objects: list[object], _: list[Any]) -> None:
     objects += node.layers
 
 
+_bytes_of = np.ndarray.tobytes  # of the array itself, whatever its class makes of that
 _HOLDERS: dict[type, Callable[[Any, list[object], list[Any]], None]] = {
     list: _in_list,
     set: _in_list,

@@ -58,13 +58,15 @@ class Calls:
 
     def begin(self) -> None:
         """Before each graded cell."""
-        unclean = self.failure or self.raised
+        unclean = self.failure is not None
+        for raised in self.raised:
+            raised.error.__traceback__ = None  # its frames may hold it, and all that came back
         self.failure = None
         self.raised = []
         self.printed = ""
         self._instances.clear()
         if unclean:
-            gc.collect()  # the frames of what was raised may hold all that came back
+            gc.collect()  # the same; who holds a failure is not known
         self._begun = time.monotonic()
 
     def call(
