@@ -2,9 +2,10 @@
 
 The examiner sends arguments over, the submission's process sends results back. A message is a
 version byte and the length of its outline; the outline, which is JSON; and raw bytes. In the
-outline, numbers, text, true, false and null stand for themselves. Everything else is a list that
-begins with a tag: `["D", key, value, ...]` is a dict, `["a", dtype, writeable, *shape]` an array
-whose numbers are the next of the raw bytes: they stand in the order in which values are read.
+outline, numbers, text, true, false and null stand for themselves, and so does a dict whose keys are
+texts. Everything else is a list that begins with a tag: `["D", key, value, ...]` is any other dict,
+`["a", dtype, writeable, *shape]` an array whose numbers are the next of the raw bytes: they stand
+in the order in which values are read.
 
 What may be changed in place (lists, dicts, sets, arrays, tensors, layers, models) is a *node*: the
 message that sends it first numbers it, and from then on both sides mean the same object by that
@@ -28,7 +29,7 @@ import operator
 import struct
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from tinytorch.core.layers import Dense
 from tinytorch.core.networks import Sequential
 from tinytorch.core.tensor import Tensor, result
 
-VERSION = 3
+VERSION = 4
 MAX_BYTES = 64 * 2**20  # of the raw bytes
 MAX_OUTLINE = 4 * 2**20  # of the JSON
 MAX_ITEMS = 200_000  # values in one message
@@ -244,8 +245,19 @@ class Encoder:
         return self._sequence("Z", self._keyed(frozenset.__iter__(value)))
 
     def _dict(self, value: dict[object, object]) -> Any:
-        self._keyed(dict.__iter__(value))
-        return self._sequence("D", chain.from_iterable(dict.items(value)), self._entry)
+        keys = self._keyed(dict.__iter__(value))
+        if not _TEXTS.issuperset(map(type, keys)):
+            return self._sequence("D", chain.from_iterable(dict.items(value)), self._entry)
+        self._enter()
+        outline = {
+            key: item
+            if (kind := type(item)) in _PLAIN
+            or (kind is int and -MAX_INT < cast(int, item) < MAX_INT)
+            else self._entry(item)
+            for key, item in dict.items(value)
+        }
+        self._leave(len(outline))
+        return outline
 
     def _keyed(self, keys: Iterable[object]) -> list[object]:
         """The keys, of which a message has no more than its reader takes."""
@@ -269,9 +281,7 @@ class Encoder:
         self, tag: str, items: Iterable[object], write: Callable[[object], Any] | None = None
     ) -> Any:
         write = write or self.outline
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise TooLargeError("the value is nested too deeply to be checked")
+        self._enter()
         outline: list[Any] = [tag]
         outline += [
             item
@@ -280,11 +290,19 @@ class Encoder:
             else write(item)
             for item in items
         ]
+        self._leave(len(outline))
+        return outline
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise TooLargeError("the value is nested too deeply to be checked")
+
+    def _leave(self, items: int) -> None:
         self._depth -= 1
-        self._items += len(outline)
+        self._items += items
         if self._items > MAX_ITEMS:
             raise TooLargeError("the value is too large to be checked")
-        return outline
 
     def _array(self, value: np.ndarray[Any, Any]) -> Any:
         code = _DTYPE_CODES.get(value.dtype)
@@ -322,7 +340,8 @@ class Encoder:
     def _dense(self, value: Dense) -> Any:
         sizes = operator.index(value.input_size), operator.index(value.output_size)
         weights, bias = self._array(value.weights.data), value.bias
-        return ["Y", *sizes, weights, None if bias is None else self._array(bias.data)]
+        biases = None if bias is None else self._array(bias.data)
+        return ["Y", *sizes, weights, biases]
 
     def _activation(self, value: object) -> Any:
         bases = type.mro(type(value))
@@ -332,6 +351,7 @@ class Encoder:
         return self._sequence("Q", value.layers)
 
 
+_TEXTS = frozenset({str})
 _PLAIN = frozenset({type(None), bool, float, str})
 _AS_IT_IS = _PLAIN | {int}  # JSON's own integers have at most 4300 digits
 _FLOAT32 = np.dtype(np.float32)
@@ -354,6 +374,7 @@ _WRITERS: dict[type, Callable[[Encoder, Any], Any]] = {
     **{dtype.type: Encoder._long_scalar for dtype in _LONG},
 }
 _NODE_TYPES = frozenset({list, set, dict, np.ndarray, Tensor, Dense, Sequential, *_ACTIVATIONS})
+_Keys = TypeVar("_Keys", bound=Collection[Any])
 _BASES: dict[type, Callable[[Any], Any]] = {
     **dict.fromkeys(_WRITERS, lambda value: value),
     float: float.__float__,
@@ -456,8 +477,11 @@ class Decoder:
 
         Outlines are read in the order in which they were written.
         """
-        if type(outline) in _AS_IT_IS:
+        kind = type(outline)
+        if kind in _AS_IT_IS:
             return outline
+        if kind is dict:
+            return self._object(outline)
         try:
             return _READERS[outline[0]](self, *outline[1:])
         except (KeyError, IndexError, TypeError, OverflowError) as error:
@@ -509,11 +533,14 @@ class Decoder:
             raise CodecError("the message is cut short")
         return begin
 
-    def _many(self, parts: Collection[Any]) -> list[Any]:
-        self._items += len(parts)
+    def _enter(self, items: int) -> None:
+        self._items += items
         self._depth += 1
         if self._items > MAX_ITEMS or self._depth > MAX_DEPTH:
             raise CodecError("too many values, or nested too deeply")
+
+    def _many(self, parts: Collection[Any]) -> list[Any]:
+        self._enter(len(parts))
         values = [part if type(part) in _AS_IT_IS else self.read(part) for part in parts]
         self._depth -= 1
         return values
@@ -526,7 +553,7 @@ class Decoder:
     def _tuple(self, *parts: Any) -> tuple[Any, ...]:
         return tuple(self._many(parts))
 
-    def _keyed(self, keys: list[Any]) -> list[Any]:
+    def _keyed(self, keys: _Keys) -> _Keys:
         self._keys += _weights(keys)
         if self._keys > MAX_KEYS:
             raise CodecError("too many keys in one message")
@@ -539,6 +566,15 @@ class Decoder:
 
     def _frozenset(self, *parts: Any) -> frozenset[Any]:
         return frozenset(self._keyed(self._many(parts)))
+
+    def _object(self, outline: dict[str, Any]) -> dict[str, Any]:
+        items: dict[str, Any] = self._node({})
+        self._keyed(outline)
+        self._enter(len(outline))
+        for key, part in outline.items():
+            items[key] = part if type(part) in _AS_IT_IS else self.read(part)
+        self._depth -= 1
+        return items
 
     def _dict(self, *parts: Any) -> dict[Any, Any]:
         items: dict[Any, Any] = self._node({})

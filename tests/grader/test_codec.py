@@ -373,7 +373,7 @@ def test_forged_outlines_never_do_harm(outline: object, raw: bytes) -> None:
         [["Q", 1]],
         [["A", 17]],
         [["O"]],
-        [{"a": 1}],
+        [{"a": [1]}],
         [[]],
         [[[]]],
         {},
