@@ -18,7 +18,10 @@ _NAME = "\0tinytorch-grader-processor-{}"  # abstract: it is gone with the proce
 
 @dataclass
 class Processor:
-    """A claimed processor, kept until this process ends. number: None where none was free."""
+    """A claimed processor, kept until it is released or this process ends.
+
+    number: of the processor; None where none was free.
+    """
 
     number: int | None = None
     _claim: socket.socket | None = None
@@ -44,6 +47,11 @@ class Processor:
         if self.number is not None:
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(0, {self.number})
+
+    def release(self) -> None:
+        """Leave it to another wall."""
+        if self._claim is not None:
+            self._claim.close()
 
 
 def _here() -> int:

@@ -239,6 +239,7 @@ class Sandbox:
         self._control.close()
         self._process.wait()
         self._errors.close()
+        self.processor.release()
 
     def _order(self, order: str, *descriptors: int, **details: Any) -> dict[str, Any]:
         self._send(order, *descriptors, **details)

@@ -438,6 +438,12 @@ def first_weight(value: Any) -> None:
         ([[1], [2]], lambda value: value.append([3]), [0]),
         ({1, 2}, lambda value: value.add(3), [0]),
         (Tensor([1.0]), lambda value: setattr(value, "grad", np.ones(1, np.float32)), [0]),
+        (np.zeros(2), lambda value: value.setflags(write=False), [0]),
+        (np.zeros(4), lambda value: setattr(value, "shape", (2, 2)), [0]),
+        (Dense(1, 1, rng=0), lambda value: setattr(value, "input_size", True), [0]),
+        (Dense(2, 2, rng=0), lambda value: setattr(value, "bias", None), [0]),
+        (Dense(2, 2, rng=0), lambda value: delattr(value, "_weights"), [0]),
+        (ReLU(), lambda value: setattr(value, "__class__", Tanh), [0]),
     ],
 )
 def test_what_was_changed_in_place_is_found(value: Any, change: Any, expected: list[int]) -> None:

@@ -311,6 +311,21 @@ def test_an_error_of_a_cells_syntax_is_told_once(wall: Wall) -> None:
     assert "".join(error.traceback).count("IndentationError") == 1
 
 
+def test_a_definition_shows_what_it_prints_and_raises(wall: Wall) -> None:
+    body = "class Own:\n    shell = get_ipython()\n    print('in the body')\n    1 / 0"
+    printed, error = examine(wall, None, body).notebook.cells[4].outputs
+    assert printed.text == "in the body\n"
+    assert error.ename == "ZeroDivisionError"
+    assert "----> 4 1 / 0" in "".join(error.traceback)
+
+
+def test_hooks_for_cells_wait_for_definitions_too(wall: Wall) -> None:
+    hook = "get_ipython().events.register('pre_run_cell', lambda info: print(info.raw_cell))"
+    definition = "def own():\n    pass"
+    [output] = examine(wall, None, hook, definition).notebook.cells[5].outputs
+    assert output.text == f"{definition}\n"
+
+
 def test_careless_functions_cost_nothing(wall: Wall) -> None:
     noise = """def sparsity(layer):
     import os, sys, warnings
