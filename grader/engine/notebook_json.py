@@ -1,7 +1,8 @@
-"""A notebook as nbformat writes it, to the byte, in a tenth of its time.
+"""A notebook as nbformat writes it, to the byte, in a quarter of its time.
 
 `json` has C code for texts, but none for indented ones; a notebook is mostly lists of texts. And
-most cells of a submission, texts and checks that passed, are the same in every one.
+most cells of a submission, texts and checks that passed, are the same in every one: they are
+written once.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from nbformat import NotebookNode
 from nbformat.v4.rwbase import split_lines, strip_transient
 
-_LONGEST = 2**14  # characters of a cell that is kept to be used again
+_LONGEST = 2**13  # characters of a cell that is kept to be used again; nearly all of the master's
 
 
 class _Written(NamedTuple):
@@ -31,15 +32,17 @@ def writes(notebook: NotebookNode) -> str:
 
 
 def _cell(compact: str) -> str:
-    return _known(compact) if len(compact) <= _LONGEST else _known.__wrapped__(compact)
+    return (_known if len(compact) <= _LONGEST else _written)(compact)
 
 
-@functools.lru_cache(maxsize=512)
-def _known(compact: str) -> str:
+def _written(compact: str) -> str:
     """The text of a cell, as it stands in a notebook's."""
     cell = json.loads(compact, object_hook=NotebookNode)
     strip_transient(split_lines(NotebookNode(metadata=NotebookNode(), cells=[cell])))
     return _indented(cell, "\n  ")
+
+
+_known = functools.lru_cache(maxsize=256)(_written)
 
 
 def _indented(value: Any, line: str) -> str:

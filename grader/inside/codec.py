@@ -29,7 +29,7 @@ import operator
 import struct
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -45,6 +45,7 @@ MAX_ITEMS = 200_000  # values in one message
 MAX_KEYS = 5000  # in all dicts and sets of one message: more, all of one hash, take for ever
 MAX_DEPTH = 60
 MAX_INT = 2**1000
+_LEAST = -MAX_INT
 MAX_SIDE = 2**31  # of a range
 MAX_HANDLE = 2**31  # beyond, all of them can have one hash
 _KEY_BYTES = 64  # of a text in a key that count as one key more
@@ -60,6 +61,7 @@ _LONG: dict[Any, np.dtype[Any]] = {
     np.dtype(np.clongdouble): np.dtype("c16"),
 }
 _DTYPE_CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
+_bytes_of = np.ndarray.tobytes  # of the array itself, whatever its class makes of that
 _ACTIVATIONS: tuple[type, ...] = (ReLU, Sigmoid, Tanh, Softmax)
 _ACTIVATION_CODES = {cls: code for code, cls in enumerate(_ACTIVATIONS)}
 
@@ -154,7 +156,7 @@ class Encoder:
     def outline(self, value: object) -> Any:
         """A value as JSON can write it; its raw bytes are kept aside. Raises TooLargeError."""
         kind = type(value)
-        if kind in _PLAIN or (kind is int and -MAX_INT < cast(int, value) < MAX_INT):
+        if kind in _PLAIN or (kind is int and _LEAST < cast(int, value) < MAX_INT):
             return value
         number = self._numbers.get(id(value))
         if number is not None:
@@ -219,7 +221,7 @@ class Encoder:
     # --- one writer for each type ------------------------------------------------------------
 
     def _int(self, value: int) -> Any:
-        return value if -MAX_INT < value < MAX_INT else _opaque(value)
+        return value if _LEAST < value < MAX_INT else _opaque(value)
 
     def _range(self, value: range) -> Any:
         bounds = value.start, value.stop, value.step
@@ -244,15 +246,14 @@ class Encoder:
     def _frozenset(self, value: frozenset[object]) -> Any:
         return self._sequence("Z", self._keyed(frozenset.__iter__(value)))
 
-    def _dict(self, value: dict[object, object]) -> Any:
+    def _dict(self, value: dict[Any, Any]) -> Any:
         keys = self._keyed(dict.__iter__(value))
         if not _TEXTS.issuperset(map(type, keys)):
             return self._sequence("D", chain.from_iterable(dict.items(value)), self._entry)
         self._enter()
-        outline = {
+        outline = {  # as `outline` does, without a call for each item
             key: item
-            if (kind := type(item)) in _PLAIN
-            or (kind is int and -MAX_INT < cast(int, item) < MAX_INT)
+            if (kind := type(item)) in _PLAIN or (kind is int and _LEAST < item < MAX_INT)
             else self._entry(item)
             for key, item in dict.items(value)
         }
@@ -278,15 +279,14 @@ class Encoder:
             return _opaque(value)
 
     def _sequence(
-        self, tag: str, items: Iterable[object], write: Callable[[object], Any] | None = None
+        self, tag: str, items: Iterable[Any], write: Callable[[object], Any] | None = None
     ) -> Any:
         write = write or self.outline
         self._enter()
         outline: list[Any] = [tag]
-        outline += [
+        outline += [  # as `outline` does, without a call for each item
             item
-            if (kind := type(item)) in _PLAIN
-            or (kind is int and -MAX_INT < cast(int, item) < MAX_INT)
+            if (kind := type(item)) in _PLAIN or (kind is int and _LEAST < item < MAX_INT)
             else write(item)
             for item in items
         ]
@@ -309,10 +309,8 @@ class Encoder:
         if code is None:  # another byte order, the same values; of other kinds there are no codes
             code = _DTYPE_CODES[_LONG.get(value.dtype) or value.dtype.newbyteorder("=")]
             value = value.astype(_DTYPES[code])
-        size = value.nbytes
-        self._make_room(size)  # before it is copied
-        self._raw.append(value.tobytes())
-        self._size += size
+        self._make_room(value.nbytes)  # before it is copied
+        self._place(_bytes_of(value))
         return ["a", code, value.flags.writeable, *value.shape]
 
     def _place(self, data: bytes) -> int:
@@ -340,8 +338,7 @@ class Encoder:
     def _dense(self, value: Dense) -> Any:
         sizes = operator.index(value.input_size), operator.index(value.output_size)
         weights, bias = self._array(value.weights.data), value.bias
-        biases = None if bias is None else self._array(bias.data)
-        return ["Y", *sizes, weights, biases]
+        return ["Y", *sizes, weights, None if bias is None else self._array(bias.data)]
 
     def _activation(self, value: object) -> Any:
         bases = type.mro(type(value))
@@ -374,7 +371,6 @@ _WRITERS: dict[type, Callable[[Encoder, Any], Any]] = {
     **{dtype.type: Encoder._long_scalar for dtype in _LONG},
 }
 _NODE_TYPES = frozenset({list, set, dict, np.ndarray, Tensor, Dense, Sequential, *_ACTIVATIONS})
-_Keys = TypeVar("_Keys", bound=Collection[Any])
 _BASES: dict[type, Callable[[Any], Any]] = {
     **dict.fromkeys(_WRITERS, lambda value: value),
     float: float.__float__,
@@ -553,7 +549,7 @@ class Decoder:
     def _tuple(self, *parts: Any) -> tuple[Any, ...]:
         return tuple(self._many(parts))
 
-    def _keyed(self, keys: _Keys) -> _Keys:
+    def _keyed(self, keys: list[Any]) -> list[Any]:
         self._keys += _weights(keys)
         if self._keys > MAX_KEYS:
             raise CodecError("too many keys in one message")
@@ -569,7 +565,7 @@ class Decoder:
 
     def _object(self, outline: dict[str, Any]) -> dict[str, Any]:
         items: dict[str, Any] = self._node({})
-        self._keyed(outline)
+        self._keyed([*outline])
         self._enter(len(outline))
         for key, part in outline.items():
             items[key] = part if type(part) in _AS_IT_IS else self.read(part)
@@ -700,8 +696,8 @@ _READERS: dict[str, Callable[..., Any]] = {
 
 
 Held = tuple[list[Any] | None, list[object]]
-"""What a node held at some time: its arrays as dtype, shape, writeable, bytes in turn, None where
-it was in pieces; and the objects in it, which are kept, so that nothing else gets their place."""
+"""What a node held at some time. First its arrays as dtype, shape, writeable, bytes in turn, None
+where it could not be read; then the objects in it, kept so that no new one gets their ids."""
 
 
 def held(nodes: Iterable[object]) -> list[Held]:
@@ -764,7 +760,6 @@ def _in_sequential(node: Sequential, objects: list[object], _: list[Any]) -> Non
     objects += node.layers
 
 
-_bytes_of = np.ndarray.tobytes  # of the array itself, whatever its class makes of that
 _HOLDERS: dict[type, Callable[[Any, list[object], list[Any]], None]] = {
     list: _in_list,
     set: _in_list,

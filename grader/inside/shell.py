@@ -20,6 +20,7 @@ from collections.abc import Callable
 from types import CodeType, TracebackType
 from typing import Any, cast
 
+from IPython.core.async_helpers import _pseudo_sync_runner
 from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
@@ -177,11 +178,9 @@ class _Compiler(CachingCompiler):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # else it would be shown twice
-                name = self.get_code_name(source, source, number)
-                code: CodeType = self(source, name, "single")
-        except (SyntaxError, ValueError, RecursionError, MemoryError, Warning):
+                code: CodeType = self(source, self.cache(source, number), "single")
+        except Exception:  # noqa: BLE001 - `run_cell` tells what is wrong
             return None
-        self.cache(source, number)
         return code
 
 
@@ -194,29 +193,27 @@ class NotebookShell(InteractiveShell):
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Results)
     compiler_class = Type(_Compiler)
-    usual_hooks: dict[str, list[Callable[..., Any]]]
-    """what IPython itself does around cells, by event"""
 
     def define(self, source: str) -> bool | None:
         """Run a cell that is one function or class, as most are; whether it ran to its end.
 
-        A definition shows nothing, so little of what IPython does around a cell makes a difference,
-        and that takes as long as to compile it. None of any other cell, or where hooks of the
-        student's own wait for cells: `run_cell` runs those.
+        The rest of what IPython does around a cell takes as long as to compile it, and makes no
+        difference to a definition. None of any other cell, or where somebody wants to be told of
+        each cell: `run_cell` runs those.
         """
-        if self.ast_transformers or self.events.callbacks != self.usual_hooks:
+        hooks, compiler = self.events.callbacks, self.compile
+        if self.ast_transformers or hooks["pre_run_cell"] or hooks["post_run_cell"]:
             return None
-        compiler = cast(_Compiler, self.compile)
+        if not isinstance(compiler, _Compiler):  # a cell changed it
+            return None
         code = compiler.definition(source.rstrip("\n") + "\n", self.execution_count)
         if code is None:
             return None
-        with self.builtin_trap:
-            running = self.run_code(code)  # type: ignore[no-untyped-call]
-            try:
-                running.send(None)
-            except StopIteration as end:
-                return not end.value
-            raise RuntimeError("a definition that waits")
+        self.events.trigger("pre_execute")
+        with self.builtin_trap, self.display_trap:
+            failed = _pseudo_sync_runner(self.run_code(code))  # type: ignore[no-untyped-call]
+        self.events.trigger("post_execute")
+        return not failed
 
     def transform_cell(self, raw_cell: str) -> str:
         """What is Python already needs none of IPython's transformations, and no second parse."""
@@ -258,7 +255,6 @@ def make_shell(outputs: Outputs) -> NotebookShell:
     _Publisher.outputs = _Results.outputs = NotebookShell.outputs = outputs
     shell: NotebookShell = NotebookShell.instance(config=config)
     shell.user_ns["__name__"] = "__main__"
-    shell.usual_hooks = {event: [*known] for event, known in shell.events.callbacks.items()}
     site.sethelper()  # the builtin `help`, which a Python without `site` does not have
     return shell
 

@@ -10,7 +10,6 @@ Run as `python warm.py FD PROTECTED`; FD is a socket to the examiner, PROTECTED 
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
@@ -53,7 +52,6 @@ class Settings(NamedTuple):
     classes: list[str]
     output_bytes: int
     picture_bytes: int
-    processor: int | None
 
 
 class WarmProcess:
@@ -102,12 +100,11 @@ class WarmProcess:
         gc.collect()
         gc.freeze()  # the forks share what is there, and need not look through it
         gc.set_threshold(50_000)
-        if self._settings.processor is not None:
-            with contextlib.suppress(OSError):  # then nothing but time is lost
-                os.sched_setaffinity(0, {self._settings.processor})
         return {}
 
-    def _start(self, channel: int, printed: int, limits: dict[str, int]) -> dict[str, Any]:
+    def _start(
+        self, channel: int, printed: int, limits: dict[str, int], processor: int | None
+    ) -> dict[str, Any]:
         self._limits = confine.Confinement(**limits)
         mapped = confine.mapped_memory()
         self._own_memory = _resident(os.getpid())
@@ -118,13 +115,17 @@ class WarmProcess:
             self._scratch = tempfile.mkdtemp()
             self._child = os.fork()
         if self._child == 0:
-            self._become_submission(channel, printed, mapped)
+            self._become_submission(channel, printed, mapped, processor)
         os.close(channel)
         os.close(printed)
         return {}
 
-    def _become_submission(self, channel: int, printed: int, mapped: int) -> None:
+    def _become_submission(
+        self, channel: int, printed: int, mapped: int, processor: int | None
+    ) -> None:
         try:
+            if processor is not None:
+                confine.run_on({processor})
             os.setsid()  # a signal to its process group must not reach the warm process
             if self._protected:
                 confine.confine(self._limits, mapped, self._system_calls)

@@ -34,7 +34,6 @@ from grader.course.assignment import Assignment
 from grader.inside import confine
 from grader.wall import probe, standins
 from grader.wall.channel import CallFailed, Channel, TimedOut
-from grader.wall.processor import Processor
 from grader.wall.sandbox import Limits, Sandbox, WallError
 
 SEED = "TINYTORCH_CHECK_SEED"
@@ -196,7 +195,7 @@ def prepare(
     assignment: Assignment, limits: Limits, hidden: tuple[Path, ...], protected: bool
 ) -> tuple[Sandbox, dict[str, CodeType]]:
     """Warm up: the sandbox, the given cells' imports, the graded cells compiled."""
-    sandbox = Sandbox(limits, hidden, protected, Processor.claim())
+    sandbox = Sandbox(limits, hidden, protected)
     sandbox.start([cell.source for cell in assignment.given], [c.name for c in assignment.classes])
     code = {
         cell.grade_id: compile(cell.source, cell.grade_id, "exec", dont_inherit=True)
@@ -212,7 +211,6 @@ def prepare(
                 f"{type(error).__name__}: {error}; nothing was graded"
             ) from error
     sandbox.wait()
-    sandbox.processor.stay()
     if protected:
         probe.prove(sandbox)
     return sandbox, code

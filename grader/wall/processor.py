@@ -1,57 +1,52 @@
-"""A processor for the processes of one wall, which no other wall on this machine has.
+"""A processor for a submission and the examiner in front of it, which no other wall has meanwhile.
 
-Examiner and submission take turns. Left to themselves each of them wakes the other on another
-processor, whose caches are cold and which may be at rest, in a virtual machine even lent to another
-one: that costs more than most of the calls that cross.
+The two take turns. Left to themselves they wake each other on another processor, whose caches are
+cold and which may be at rest, in a virtual machine even lent to another one: that costs more than
+most of the calls that cross.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import sys
-from dataclasses import dataclass
+from collections.abc import Collection
 
-_NAME = "\0tinytorch-grader-processor-{}"  # abstract: it is gone with the process that has it
+from grader.inside import confine
+
+# abstract: it is gone with the process that has it; others see it in the same network namespace
+_NAME = "\0tinytorch-grader-processor-{}"
 
 
-@dataclass
 class Processor:
-    """A claimed processor, kept until it is released or this process ends.
+    """This process stays on a processor that no other wall has, until `leave`.
 
-    number: of the processor; None where none was free.
+    number: None where none was free; then it runs wherever it may.
     """
 
-    number: int | None = None
-    _claim: socket.socket | None = None
-
-    @classmethod
-    def claim(cls) -> Processor:
-        """Claim one of those that this process may use, the one that it is on if that is free."""
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._allowed: Collection[int] = ()
         if sys.platform != "linux":
-            return cls()
-        allowed = os.sched_getaffinity(0)
-        for number in sorted(allowed, key=_here().__ne__):
-            claim = socket.socket(socket.AF_UNIX)
+            return
+        self._allowed, here = os.sched_getaffinity(0), _here()
+        for number in sorted(self._allowed, key=lambda each: each != here):  # here first
+            name = socket.socket(socket.AF_UNIX)
             try:
-                claim.bind(_NAME.format(number))
+                name.bind(_NAME.format(number))
             except OSError:
-                claim.close()
+                name.close()
             else:
-                return cls(number, claim)
-        return cls()
+                self.number, self._name = number, name
+                confine.run_on({number})
+                return
 
-    def stay(self) -> None:
-        """Run there alone from now on. Where that cannot be, nothing but time is lost."""
+    def leave(self) -> None:
+        """Run wherever it may again, and let another wall have it."""
         if self.number is not None:
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(0, {self.number})
-
-    def release(self) -> None:
-        """Leave it to another wall."""
-        if self._claim is not None:
-            self._claim.close()
+            self.number = None
+            self._name.close()
+            confine.run_on(self._allowed)
 
 
 def _here() -> int:

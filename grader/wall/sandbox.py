@@ -163,19 +163,18 @@ class Sandbox:
     """The warm process behind the wall, and one fork of it at a time.
 
     hidden: folders that must not be visible inside wherever they are, the course's above all.
-    protected: False runs everything without the wall. processor: the one to run on, once it is
-    warm; it is this sandbox's from then on.
+    protected: False runs everything without the wall.
     """
 
     limits: Limits
     hidden: tuple[Path, ...] = ()
     protected: bool = True
-    processor: Processor = field(default_factory=Processor)
     _control: socket.socket = field(init=False)
     _process: subprocess.Popen[bytes] = field(init=False)
     _errors: IO[bytes] = field(init=False)
     _ready: bool = field(default=False, init=False)
     _printed: int = field(init=False)
+    _processor: Processor | None = field(default=None, init=False)
 
     def start(self, cells: list[str], classes: list[str]) -> None:
         """Begin to build the wall, with a warm process behind it that runs the given cells.
@@ -202,7 +201,6 @@ class Sandbox:
             classes=classes,
             output_bytes=self.limits.output_kb * 1024,
             picture_bytes=self.limits.picture_kb * 1024,
-            processor=self.processor.number,
         )
 
     def wait(self) -> None:
@@ -214,15 +212,19 @@ class Sandbox:
     def fork(self, used_seconds: float = 0.0) -> socket.socket:
         """Start a process for a submission; returns the socket it answers on.
 
+        Until its `end`, it and this process stay on one processor.
+
         used_seconds: processor time that the submission has used in processes before this one.
         """
         left = max(1, math.ceil(self.limits.cpu_seconds - used_seconds))
         ours, theirs = socket.socketpair()
         self._printed = os.memfd_create("printed")  # it survives the process
+        self._processor = Processor()
         with theirs:
             limits = {**self.limits.confinement(), "cpu_seconds": left}
             descriptors = theirs.fileno(), self._printed
-            self._order("start", *descriptors, limits=limits)
+            processor = self._processor.number
+            self._order("start", *descriptors, limits=limits, processor=processor)
         return ours
 
     def interrupt(self) -> None:
@@ -231,6 +233,7 @@ class Sandbox:
     def end(self) -> Ending:
         """Kill the submission's process, with everything it started."""
         ending = self._order("end")
+        self._leave_processor()
         printed = os.pread(self._printed, 2 * self.limits.output_kb * 1024, 0)
         os.close(self._printed)
         return Ending(**ending, printed=printed.decode("utf-8", "replace"))
@@ -239,7 +242,12 @@ class Sandbox:
         self._control.close()
         self._process.wait()
         self._errors.close()
-        self.processor.release()
+        self._leave_processor()
+
+    def _leave_processor(self) -> None:
+        if self._processor is not None:
+            self._processor.leave()
+            self._processor = None
 
     def _order(self, order: str, *descriptors: int, **details: Any) -> dict[str, Any]:
         self._send(order, *descriptors, **details)

@@ -58,15 +58,14 @@ class Calls:
 
     def begin(self) -> None:
         """Before each graded cell."""
-        unclean = self.failure is not None
-        for raised in self.raised:
-            raised.error.__traceback__ = None  # its frames may hold it, and all that came back
-        self.failure = None
+        for raised in self.raised:  # whose frames may hold the error itself, and all that came back
+            raised.error.__traceback__ = None
+        failed, self.failure = self.failure is not None, None
         self.raised = []
         self.printed = ""
         self._instances.clear()
-        if unclean:
-            gc.collect()  # the same; who holds a failure is not known
+        if failed:
+            gc.collect()  # a failed call's exception is not known here; its frames may hold as much
         self._begun = time.monotonic()
 
     def call(

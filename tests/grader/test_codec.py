@@ -123,7 +123,8 @@ class Word(str):
 
 
 class Array(np.ndarray):
-    pass
+    def tobytes(self, *_: Any) -> bytes:
+        return b""
 
 
 class Layer(Dense):
@@ -137,6 +138,8 @@ class Layer(Dense):
         (Colour.RED, 3),
         (Word("a"), "a"),
         (OrderedDict(a=1), {"a": 1}),
+        ({Word("a"): [1]}, {"a": [1]}),
+        ({"a": 1, 2: "b"}, {"a": 1, 2: "b"}),
         (np.float64(0.5), np.float64(0.5)),
         (np.zeros(2).view(Array), np.zeros(2)),
         (np.arange(3, dtype=">i4"), np.arange(3, dtype="i4")),
@@ -396,11 +399,22 @@ def test_deep_nesting_is_refused_quickly() -> None:
     text = b"[" * 100_000 + b"]" * 100_000
     with pytest.raises(codec.CodecError):
         codec.Decoder(struct.pack("<BI", codec.VERSION, len(text)) + text)
-    nested: Any = 1
+    in_lists: Any = 1
+    in_dicts: Any = 1
     for _ in range(codec.MAX_DEPTH + 2):
-        nested = ["l", nested]
+        in_lists, in_dicts = ["l", in_lists], {"a": in_dicts}
+    for nested in (in_lists, in_dicts):
+        with pytest.raises(codec.CodecError):
+            codec.Decoder(forge([nested]), number=False).value()
+
+
+@pytest.mark.parametrize("key", ["{}", "k" * 99 + "{}"])
+def test_too_many_keys_are_refused(key: str) -> None:
+    many = {key.format(i): 0 for i in range(codec.MAX_KEYS + 1)}
     with pytest.raises(codec.CodecError):
-        codec.Decoder(forge([nested]), number=False).value()
+        codec.Decoder(forge([many]), number=False).value()
+    with pytest.raises(codec.TooLargeError):
+        codec.Encoder().outline(many)
 
 
 def test_another_version_is_refused() -> None:

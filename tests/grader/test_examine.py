@@ -288,6 +288,7 @@ def test_submission_time_is_limited() -> None:
         "import subprocess, sys\n"
         "subprocess.run([sys.executable, '-c', 'import numpy, tinytorch'], check=True)",
         "list = [1]; dict = {}; print = None; len = 3",
+        "import warnings; warnings.catch_warnings = None",
         "np.seterr(all='raise')\nimport warnings\nwarnings.simplefilter('error')",
         "%matplotlib inline\n%timeit -n 1 -r 1 1 + 1\n!echo hello",
         "raise ValueError('in my own cell')",
@@ -300,7 +301,7 @@ def test_submission_time_is_limited() -> None:
     ],
 )
 def test_careless_cells_cost_nothing(wall: Wall, careless: str) -> None:
-    examined = examine(wall, None, careless)
+    examined = examine(wall, None, careless, "def after():\n    pass")
     assert examined.points == TOTAL, messages(examined)
 
 
@@ -348,6 +349,13 @@ def test_pictures_of_own_cells_are_shown(wall: Wall) -> None:
     outputs = examine(wall, None, drawing).notebook.cells[4].outputs
     assert outputs[0].data["text/plain"] == "'done'"
     assert outputs[1].data["image/png"].startswith("iVBOR")
+
+
+def test_a_picture_of_a_definition_is_shown_with_it(wall: Wall) -> None:
+    drawing = "class Own:\n    plt.plot([1, 2])"
+    cells = examine(wall, None, "import matplotlib.pyplot as plt", drawing, "x = 1").notebook.cells
+    assert [len(cell.outputs) for cell in cells[4:7]] == [0, 1, 0]
+    assert cells[5].outputs[0].data["image/png"].startswith("iVBOR")
 
 
 def test_a_picture_that_is_too_large_is_left_out_and_told() -> None:

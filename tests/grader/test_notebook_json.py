@@ -6,10 +6,10 @@ import copy
 from typing import Any
 
 import nbformat
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grader.engine.notebook_json import writes
+from grader.engine.notebook_json import _LONGEST, writes
 
 texts = st.text(max_size=30) | st.sampled_from(["a\nb\r\nc", '\u2028\x0b\x1f"\\/', "\ud83d\ude00"])
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
@@ -48,6 +48,10 @@ words = st.fixed_dictionaries(
 )
 
 
+LONG = {"cell_type": "markdown", "metadata": {}, "source": "long\n" * _LONGEST}
+
+
+@example([LONG, LONG], {})
 @given(st.lists(code | words, max_size=4), metadata)
 def test_it_is_what_nbformat_writes(cells: list[Any], about: dict[str, Any]) -> None:
     notebook = nbformat.from_dict(
@@ -55,3 +59,12 @@ def test_it_is_what_nbformat_writes(cells: list[Any], about: dict[str, Any]) -> 
     )
     expected = nbformat.v4.writes_json(copy.deepcopy(notebook))
     assert writes(notebook) == expected
+
+
+def test_a_cell_that_changes_is_written_anew() -> None:
+    cell = {"cell_type": "markdown", "metadata": {"trusted": True}, "source": "a\nb"}
+    notebook = nbformat.from_dict({"metadata": {}, "cells": [cell]})
+    before = writes(notebook)
+    assert writes(notebook) == before
+    notebook.cells[0].source = "c"
+    assert writes(notebook) == before.replace('"a\\n",\n    "b"', '"c"') != before

@@ -1,9 +1,10 @@
-"""Each wall has a processor of its own, as long as there is one left."""
+"""Each wall has a processor of its own while it examines, as long as there is one left."""
 
 from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,61 +14,75 @@ from grader.wall.channel import Channel
 from grader.wall.processor import Processor
 from grader.wall.sandbox import Limits, Sandbox
 
+ALLOWED = os.sched_getaffinity(0)
+
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other walls on this machine, those of tests beside this one, claim other names."""
+    """Other walls on this machine, those of tests beside this one, use other names."""
     monkeypatch.setattr(processor, "_NAME", f"\0tinytorch-test-{uuid.uuid4()}-{{}}")
 
 
-def test_every_claim_is_of_another_processor_until_none_is_left() -> None:
-    allowed = os.sched_getaffinity(0)
-    claimed = [Processor.claim() for _ in allowed]
-    assert {each.number for each in claimed} == allowed
-    assert Processor.claim().number is None
-    claimed[0].release()
-    again = Processor.claim()
-    assert again.number == claimed[0].number
-    for each in [again, *claimed[1:]]:
-        each.release()
+def in_another_process(work: Callable[[], bool]) -> bool:
+    """Whether work says so, in a fork; the claims and the processor of this process stay."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            status = 0 if work() else 1
+        finally:
+            os._exit(status)
+    return os.waitpid(pid, 0)[1] == 0
 
 
-def test_a_claim_ends_with_its_process() -> None:
-    allowed = os.sched_getaffinity(0)
-    if os.fork() == 0:
-        held = [Processor.claim() for _ in allowed]
-        os._exit(any(each.number is None for each in held))
-    _, status = os.wait()
-    assert status == 0
-    again = Processor.claim()
-    assert again.number in allowed
-    again.release()
+def claim_all() -> list[Processor]:
+    claimed = []
+    for _ in ALLOWED:
+        claimed.append(Processor())
+        os.sched_setaffinity(0, ALLOWED)  # as another wall's process would be
+    return claimed
 
 
-@pytest.mark.parametrize("number", sorted(os.sched_getaffinity(0))[:2])
-def test_a_submission_runs_on_the_walls_processor(number: int) -> None:
-    sandbox = Sandbox(Limits(), (Path(__file__).parents[2],), processor=Processor(number))
+def test_every_wall_gets_another_one_until_none_is_left() -> None:
+    def found() -> bool:
+        claimed = claim_all()
+        return {each.number for each in claimed} == ALLOWED and Processor().number is None
+
+    assert in_another_process(found)
+
+
+def test_who_leaves_one_lets_another_have_it_and_runs_anywhere() -> None:
+    def found() -> bool:
+        first, *_others = claim_all()
+        first.leave()
+        return os.sched_getaffinity(0) == ALLOWED and Processor().number is not None
+
+    assert in_another_process(found)
+
+
+def test_an_ended_process_has_none() -> None:
+    assert in_another_process(lambda: len(claim_all()) == len(ALLOWED))
+    assert in_another_process(lambda: Processor().number in ALLOWED)
+
+
+def test_who_has_one_runs_there_with_its_children() -> None:
+    def found() -> bool:
+        number = Processor().number
+        return in_another_process(lambda: os.sched_getaffinity(0) == {number})
+
+    assert in_another_process(found)
+
+
+def test_a_submission_runs_where_its_wall_does_and_the_wall_anywhere_afterwards() -> None:
+    sandbox = Sandbox(Limits(), (Path(__file__).parents[2],))
     sandbox.start([], [])
     sandbox.wait()
     channel = Channel(sandbox)
     try:
         [output] = channel.run_cell("import os\nprint(os.sched_getaffinity(0))").outputs
+        [number] = os.sched_getaffinity(0)
     finally:
         channel.close()
         sandbox.close()
     assert output["text"] == f"{{{number}}}\n"
-
-
-def test_staying_on_it_is_for_this_process_and_its_children(tmp_path: Path) -> None:
-    mine = Processor.claim()
-    told = tmp_path / "told"
-    if os.fork() == 0:
-        mine.stay()
-        if os.fork() == 0:
-            told.write_text(repr(os.sched_getaffinity(0)))
-            os._exit(0)
-        os.wait()
-        os._exit(0)
-    os.wait()
-    mine.release()
-    assert told.read_text() == f"{{{mine.number}}}"
+    assert os.sched_getaffinity(0) == ALLOWED

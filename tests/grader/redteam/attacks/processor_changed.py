@@ -13,14 +13,12 @@ def attack(notebook, world: World) -> None:
         import os
 
         here = os.sched_getaffinity(0)
-        for pid in (GRADER, 2, os.getppid()):
-            if pid not in (0, 1):
-                try:
-                    os.sched_setaffinity(pid, here)
-                    print(REACHED)
-                except OSError:
-                    pass
-        os.sched_setaffinity(0, range(os.cpu_count()))
+        for pid, processors in [(GRADER, here), (2, here), (os.getppid(), here), (0, range(64))]:
+            try:
+                os.sched_setaffinity(pid, processors)
+                print(REACHED)
+            except OSError:
+                pass
         for policy in (os.SCHED_FIFO, os.SCHED_RR):
             try:
                 os.sched_setscheduler(0, policy, os.sched_param(50))
