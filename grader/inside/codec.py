@@ -171,10 +171,13 @@ class Encoder:
     def cases(self, cases: Iterable[Case]) -> Any:
         """The arguments of calls, for `Decoder.cases` to read."""
         outline = self.outline
-        return [
+        self._enter()  # as the reader does
+        written = [
             [[outline(value) for value in args], {k: outline(v) for k, v in kwargs.items()}]
             for args, kwargs in cases
         ]
+        self._depth -= 1
+        return written
 
     def contents(self, node: object) -> Any:
         """The outline of what a node holds, even if the other side knows it by number."""
@@ -793,15 +796,19 @@ def _transfer_array(node: np.ndarray[Any, Any], new: np.ndarray[Any, Any]) -> No
 
 
 def _transfer_tensor(node: Tensor, new: Tensor) -> None:
+    node.requires_grad, node.grad = new.requires_grad, new.grad
+    _transfer_data(node, new)
+
+
+def _transfer_data(node: Tensor, new: Tensor) -> None:
     if node.shape == new.shape:
         node.data[...] = new.data
     else:
         node.data = new.data
-    node.requires_grad, node.grad = new.requires_grad, new.grad
 
 
 def _transfer_dense(node: Dense, new: Dense) -> None:
-    _transfer_tensor(node.weights, new.weights)
+    _transfer_data(node.weights, new.weights)
     node.bias = new.bias
     node.input_size, node.output_size = new.input_size, new.output_size
 

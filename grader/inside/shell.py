@@ -29,7 +29,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 _NO_PICTURE = "[a picture was left out: those of one cell are too large together]\n"
-_DEFINITION = re.compile(r"(?:[ \t]*(?:#.*)?\n)*(?:def |class |@)")
+_DEFINITION = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?\n)*(?:def |class |@)")
 _MAX_OUTPUTS = 1000  # of one cell
 _CUT = "\n[the rest of the output was cut off]\n"
 

@@ -1,4 +1,5 @@
-"""A processor for a submission and the examiner in front of it, which no other wall has meanwhile.
+"""A processor for a submission and the examiner in front of it, which no other wall on the machine
+(or, in containers, in the same one) has meanwhile.
 
 The two take turns. Left to themselves they wake each other on another processor, whose caches are
 cold and which may be at rest, in a virtual machine even lent to another one: that costs more than
@@ -14,7 +15,7 @@ from collections.abc import Collection
 
 from grader.inside import confine
 
-# abstract: it is gone with the process that has it; others see it in the same network namespace
+# abstract, so it is gone with the process that has it, and of its network namespace
 _NAME = "\0tinytorch-grader-processor-{}"
 
 

@@ -260,6 +260,34 @@ def test_a_layer_is_changed_in_its_own_array() -> None:
     assert layer.bias is None
 
 
+def test_a_gradient_of_a_layer_is_left_where_its_numbers_change() -> None:
+    layer = Dense(2, 2, rng=0)
+    layer.weights.grad = np.ones((2, 2), np.float32)
+    change(layer, Dense(2, 2, rng=1))
+    assert np.array_equal(layer.weights.grad, np.ones((2, 2)))
+
+
+def test_a_tensor_that_is_no_parameter_any_more_takes_another_shape() -> None:
+    parameter = Tensor([[1.0, 2.0]], requires_grad=True)
+    change(parameter, Tensor([1.0, 2.0]))
+    assert parameter.shape == (2,)
+    assert not parameter.requires_grad
+
+
+@pytest.mark.parametrize("depth", range(codec.MAX_DEPTH - 3, codec.MAX_DEPTH + 2))
+def test_arguments_are_written_as_deep_as_they_are_read(depth: int) -> None:
+    nested: Any = 1
+    for _ in range(depth):
+        nested = [nested]
+    encoder = codec.Encoder()
+    try:
+        message = encoder.message(encoder.cases([((nested,), {})]))
+    except codec.TooLargeError:
+        assert depth >= codec.MAX_DEPTH
+    else:
+        assert codec.Decoder(message).cases() == [([nested], {})]
+
+
 def test_a_change_that_an_object_refuses_is_told() -> None:
     with pytest.raises(codec.UnreadableError, match="Dense"):
         change(Dense(3, 2, rng=0), Dense(4, 2, rng=0))
