@@ -7,8 +7,10 @@ CPU is that of all processes together, sandboxes included.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import gc
+import io
 import itertools
 import json
 import os
@@ -245,13 +247,14 @@ def _floor(opened: Configured, tasks: list[ExamineTask]) -> list[float]:
     for task in [tasks[0], *tasks]:  # the first one warms up
         own = dict(names)
         start = time.process_time()
-        for cell in task.parts[0][1].cells:
-            if cell.cell_type == "code" and cell.kind in ("solution", "added", "check"):
-                code = checks[cell.grade_id or ""] if cell.kind == "check" else cell.source
-                try:
-                    exec(code, own)  # noqa: S102
-                except Exception:  # noqa: BLE001, a made-up student's mistake
-                    continue
+        with contextlib.redirect_stdout(io.StringIO()):
+            for cell in task.parts[0][1].cells:
+                if cell.cell_type == "code" and cell.kind in ("solution", "added", "check"):
+                    code = checks[cell.grade_id or ""] if cell.kind == "check" else cell.source
+                    try:
+                        exec(code, own)  # noqa: S102
+                    except Exception:  # noqa: BLE001, a made-up student's mistake
+                        continue
         times.append(1000 * (time.process_time() - start))
     return times[1:]
 
