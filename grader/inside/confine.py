@@ -109,8 +109,9 @@ class Confinement:
 
 def run_on(processors: Collection[int]) -> None:
     """Run on these processors alone from now on. Where that cannot be, nothing but time is lost."""
-    with contextlib.suppress(OSError):
-        os.sched_setaffinity(0, processors)
+    if processors:  # a system that cannot tell them has none
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, processors)
 
 
 def limit_behind(error: BaseException, limits: Confinement) -> str:

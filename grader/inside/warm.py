@@ -103,8 +103,9 @@ class WarmProcess:
         return {}
 
     def _start(
-        self, channel: int, printed: int, limits: dict[str, int], processor: int | None
+        self, channel: int, printed: int, limits: dict[str, int], processors: list[int]
     ) -> dict[str, Any]:
+        confine.run_on(processors)  # its fork does, too
         self._limits = confine.Confinement(**limits)
         mapped = confine.mapped_memory()
         self._own_memory = _resident(os.getpid())
@@ -115,17 +116,13 @@ class WarmProcess:
             self._scratch = tempfile.mkdtemp()
             self._child = os.fork()
         if self._child == 0:
-            self._become_submission(channel, printed, mapped, processor)
+            self._become_submission(channel, printed, mapped)
         os.close(channel)
         os.close(printed)
         return {}
 
-    def _become_submission(
-        self, channel: int, printed: int, mapped: int, processor: int | None
-    ) -> None:
+    def _become_submission(self, channel: int, printed: int, mapped: int) -> None:
         try:
-            if processor is not None:
-                confine.run_on({processor})
             os.setsid()  # a signal to its process group must not reach the warm process
             if self._protected:
                 confine.confine(self._limits, mapped, self._system_calls)

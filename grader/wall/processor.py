@@ -22,15 +22,18 @@ _NAME = "\0tinytorch-grader-processor-{}"
 class Processor:
     """This process stays on a processor that no other wall has, until `leave`.
 
-    number: None where none was free; then it runs wherever it may.
+    number: None where none was free; then it runs wherever it may. processors: where that is.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
         self._allowed: Collection[int] = ()
-        if sys.platform != "linux":
-            return
-        self._allowed, here = os.sched_getaffinity(0), _here()
+        if sys.platform == "linux":
+            self._allowed = os.sched_getaffinity(0)
+            self._claim()
+
+    def _claim(self) -> None:
+        here = _here()
         for number in sorted(self._allowed, key=lambda each: each != here):  # here first
             name = socket.socket(socket.AF_UNIX)
             try:
@@ -39,15 +42,19 @@ class Processor:
                 name.close()
             else:
                 self.number, self._name = number, name
-                confine.run_on({number})
+                confine.run_on(self.processors)
                 return
+
+    @property
+    def processors(self) -> Collection[int]:
+        return self._allowed if self.number is None else {self.number}
 
     def leave(self) -> None:
         """Run wherever it may again, and let another wall have it."""
         if self.number is not None:
             self.number = None
+            confine.run_on(self.processors)
             self._name.close()
-            confine.run_on(self._allowed)
 
 
 def _here() -> int:

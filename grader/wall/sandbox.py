@@ -223,8 +223,8 @@ class Sandbox:
         with theirs:
             limits = {**self.limits.confinement(), "cpu_seconds": left}
             descriptors = theirs.fileno(), self._printed
-            processor = self._processor.number
-            self._order("start", *descriptors, limits=limits, processor=processor)
+            processors = [*self._processor.processors]
+            self._order("start", *descriptors, limits=limits, processors=processors)
         return ours
 
     def interrupt(self) -> None:
