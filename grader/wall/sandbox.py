@@ -274,6 +274,7 @@ class Sandbox:
         """It does not start here, or (once it was ready) a submission made it break down."""
         self._process.kill()
         self._process.wait()
+        self._leave_processor()
         if self._ready:
             return WallError("the sandbox broke down or did not answer; it was not graded")
         self._errors.seek(0)

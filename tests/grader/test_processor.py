@@ -21,6 +21,7 @@ ALLOWED = os.sched_getaffinity(0)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other walls on this machine, those of tests beside this one, use other names."""
     monkeypatch.setattr(processor, "_NAME", f"\0tinytorch-test-{uuid.uuid4()}-{{}}")
+    os.sched_setaffinity(0, ALLOWED)
 
 
 def in_another_process(work: Callable[[], bool]) -> bool:
