@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from json.encoder import encode_basestring as quote
 from typing import Any, NamedTuple
 
@@ -24,10 +25,10 @@ class _Written(NamedTuple):
     text: str
 
 
-def writes(notebook: NotebookNode) -> str:
-    """The text of a notebook of nbformat 4."""
+def writes(notebook: Mapping[str, Any]) -> str:
+    """The text of a notebook of nbformat 4; its cells may be nodes or as JSON has them."""
     frame = strip_transient(NotebookNode(notebook, cells=[]))
-    cells = [_Written(_cell(json.dumps(cell, ensure_ascii=False))) for cell in notebook.cells]
+    cells = [_Written(_cell(json.dumps(cell, ensure_ascii=False))) for cell in notebook["cells"]]
     return _indented({**frame, "cells": cells}, "\n")
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 import atexit
 import ctypes
 import json
+import math
 import pickle
 import signal
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from nbformat.notebooknode import NotebookNode
+from nbformat.notebooknode import NotebookNode, from_dict
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import compute_checksum
 
@@ -114,7 +116,7 @@ def examine(task: ExamineTask) -> Examination:
         wall = _wall(master)
         examined = wall.examine(submission, seed)
         name = wall.assignment.notebook
-        notebooks[name] = _dumps(examined.notebook, master.lines)
+        notebooks[name] = _dumps(examined.executed, master.lines)
         marks[name] = _marks(wall.assignment, submission, examined)
         ids = [f"{name}/{cell.grade_id or i}" for i, cell in enumerate(submission.cells)]
         cells |= {ids[i]: round(seconds, 4) for i, seconds in examined.seconds.items()}
@@ -161,13 +163,18 @@ def _wall(master: Master) -> Wall:
     return walls[master]
 
 
-def _dumps(notebook: NotebookNode, lines: tuple[int, int]) -> bytes:
+def _dumps(notebook: dict[str, Any], lines: tuple[int, int]) -> bytes:
     """The notebook as nbgrader's converter writes it."""
     limit = LimitOutput(max_lines=lines[0], max_traceback=lines[1])
-    for i, cell in enumerate(notebook.cells):
-        if cell.get("outputs"):
-            limit.preprocess_cell(cell, {}, i)
+    for i, cell in enumerate(notebook["cells"]):
+        if _most_lines(cell.get("outputs", ())) > min(n for n in (*lines, math.inf) if n >= 0):
+            notebook["cells"][i], _ = limit.preprocess_cell(from_dict(cell), {}, i)
     return notebook_json.writes(notebook).encode() + b"\n"
+
+
+def _most_lines(outputs: Iterable[Mapping[str, Any]]) -> int:
+    """No fewer than the outputs have lines, at a glance."""
+    return sum(len(each.get("text", "")) + len(each.get("traceback", "")) + 1 for each in outputs)
 
 
 def _marks(assignment: Assignment, submission: Submission, examined: Examined) -> Marks:

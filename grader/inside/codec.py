@@ -5,7 +5,8 @@ version byte and the length of its outline; the outline, which is JSON; and raw 
 outline, numbers, text, true, false and null stand for themselves, and so does a dict whose keys are
 texts. Everything else is a list that begins with a tag: `["D", key, value, ...]` is any other dict,
 `["a", dtype, writeable, *shape]` an array whose numbers are the next of the raw bytes: they stand
-in the order in which values are read.
+in the order in which values are read. `["Y", inputs, outputs, biased]` is a layer whose numbers are
+the next raw bytes likewise.
 
 What may be changed in place (lists, dicts, sets, arrays, tensors, layers, models) is a *node*: the
 message that sends it first numbers it, and from then on both sides mean the same object by that
@@ -36,9 +37,9 @@ import numpy as np
 from tinytorch.core.activations import ReLU, Sigmoid, Softmax, Tanh
 from tinytorch.core.layers import Dense
 from tinytorch.core.networks import Sequential
-from tinytorch.core.tensor import Tensor, result
+from tinytorch.core.tensor import Tensor
 
-VERSION = 4
+VERSION = 5
 MAX_BYTES = 64 * 2**20  # of the raw bytes
 MAX_OUTLINE = 4 * 2**20  # of the JSON
 MAX_ITEMS = 200_000  # values in one message
@@ -61,6 +62,7 @@ _LONG: dict[Any, np.dtype[Any]] = {
     np.dtype(np.clongdouble): np.dtype("c16"),
 }
 _DTYPE_CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
+_SCALARS = frozenset(dtype.type for dtype in (*_DTYPES, *_LONG))
 _bytes_of = np.ndarray.tobytes  # of the array itself, whatever its class makes of that
 _ACTIVATIONS: tuple[type, ...] = (ReLU, Sigmoid, Tanh, Softmax)
 _ACTIVATION_CODES = {cls: code for code, cls in enumerate(_ACTIVATIONS)}
@@ -235,7 +237,9 @@ class Encoder:
         return ["j", value.real, value.imag]
 
     def _bytes(self, value: bytes) -> Any:
-        return ["b", self._place(bytes(value))]
+        self._make_room(len(value))
+        self._raw.append(bytes(value))
+        return ["b", len(value)]
 
     def _list(self, value: list[object]) -> Any:
         return self._sequence("l", list.__iter__(value))
@@ -273,6 +277,8 @@ class Encoder:
 
     def _entry(self, value: object) -> Any:
         """A dict's entry: one that is too large for a message costs only who looks at it."""
+        if type(value) in _SCALARS:
+            return _WRITERS[type(value)](self, value)
         state, counts = (len(self._raw), len(self.nodes), self._depth), (self._items, self._keys)
         try:
             return self.outline(value)
@@ -312,36 +318,43 @@ class Encoder:
         if code is None:  # another byte order, the same values; of other kinds there are no codes
             code = _DTYPE_CODES[_LONG.get(value.dtype) or value.dtype.newbyteorder("=")]
             value = value.astype(_DTYPES[code])
-        self._make_room(value.nbytes)  # before it is copied
-        self._place(_bytes_of(value))
+        self._numbers_of(value)
         return ["a", code, value.flags.writeable, *value.shape]
 
-    def _place(self, data: bytes) -> int:
-        """Keep raw bytes for the end of the message; how many they are."""
-        self._make_room(len(data))
-        self._raw.append(data)
-        self._size += len(data)
-        return len(data)
+    def _numbers_of(self, array: np.ndarray[Any, Any]) -> None:
+        self._make_room(array.nbytes)  # before it is copied
+        self._raw.append(_bytes_of(array))
 
     def _make_room(self, size: int) -> None:
-        if self._size + size > MAX_BYTES:
+        """Count raw bytes that are kept for the end of the message."""
+        size += self._size
+        if size > MAX_BYTES:
             raise TooLargeError("the value is too large to be checked")
+        self._size = size
 
     def _long_scalar(self, value: np.generic) -> Any:
         return self._scalar(_LONG[value.dtype].type(value))
 
     def _scalar(self, value: np.generic) -> Any:
-        plain = value.item()
-        return ["n", _DTYPE_CODES[value.dtype], *_complex_parts(plain)]
+        return ["n", _DTYPE_CODES[value.dtype], *_complex_parts(value.item())]
 
     def _tensor(self, value: Tensor) -> Any:
         data, grad = self._array(value.data), value.grad
         return ["X", value.requires_grad, data, None if grad is None else self._array(grad)]
 
     def _dense(self, value: Dense) -> Any:
-        sizes = operator.index(value.input_size), operator.index(value.output_size)
-        weights, bias = self._array(value.weights.data), value.bias
-        return ["Y", *sizes, weights, None if bias is None else self._array(bias.data)]
+        inputs, outputs = operator.index(value.input_size), operator.index(value.output_size)
+        weights, bias = value.weights.data, value.bias
+        if not (
+            _ordinary(weights, (inputs, outputs))
+            and (bias is None or _ordinary(bias.data, (outputs,)))
+        ):
+            parts = self._array(weights), None if bias is None else self._array(bias.data)
+            return ["V", inputs, outputs, *parts]
+        self._numbers_of(weights)
+        if bias is not None:
+            self._numbers_of(bias.data)
+        return ["Y", inputs, outputs, bias is not None]
 
     def _activation(self, value: object) -> Any:
         bases = type.mro(type(value))
@@ -383,6 +396,12 @@ _BASES: dict[type, Callable[[Any], Any]] = {
 
 def _writer(kind: type) -> Callable[[Encoder, Any], Any]:
     return next(_WRITERS[base] for base in type.mro(kind) if base in _WRITERS)
+
+
+def _ordinary(array: np.ndarray[Any, Any], shape: tuple[int, ...]) -> bool:
+    """Whether an array is of a layer as it is made: then its sizes say it all."""
+    plain = array.dtype is _FLOAT32 and array.shape == shape
+    return plain and array.flags.writeable and array.size > 0
 
 
 def _opaque(value: object) -> Any:
@@ -444,7 +463,10 @@ class Decoder:
         """The next value, written by `Encoder.cases`."""
         try:
             return [
-                (self._many(args), dict(zip(kwargs, self._many(kwargs.values()), strict=True)))
+                (
+                    self._many(args),
+                    dict(zip(kwargs, self._many(kwargs.values()), strict=True)) if kwargs else {},
+                )
                 for args, kwargs in self.plain()
             ]
         except (TypeError, ValueError, AttributeError) as error:
@@ -625,15 +647,38 @@ class Decoder:
         self._node(tensor)
         return tensor
 
-    def _dense(self, inputs: int, outputs: int, weights: Any, bias: Any) -> Dense | Opaque:
+    def _floats(self, *shape: int) -> np.ndarray[Any, Any]:
+        try:
+            view = np.ndarray(shape, _FLOAT32, self._data, self._next)
+        except (ValueError, MemoryError) as error:
+            raise CodecError("a layer of an impossible size") from error
+        if not view.size:
+            raise CodecError("a layer without weights")
+        self._next += view.nbytes
+        return view.copy()
+
+    def _dense(self, inputs: int, outputs: int, biased: Any) -> Dense:
+        weights = self._floats(inputs, outputs)
+        return self._layer(inputs, outputs, weights, self._floats(outputs) if biased else None)
+
+    def _odd_dense(self, inputs: int, outputs: int, weights: Any, bias: Any) -> Dense | Opaque:
         weights = self._inner_array(weights)
         bias = None if bias is None else self._inner_array(bias)
         if weights.ndim != 2 or 0 in weights.shape:
             return Opaque(f"Dense, with weights of shape {weights.shape}")
         if bias is not None and bias.shape != weights.shape[1:]:
             return Opaque(f"Dense, with weights of shape {weights.shape} and bias {bias.shape}")
+        return self._layer(operator.index(inputs), operator.index(outputs), weights, bias)
+
+    def _layer(
+        self,
+        inputs: int,
+        outputs: int,
+        weights: np.ndarray[Any, Any],
+        bias: np.ndarray[Any, Any] | None,
+    ) -> Dense:
         layer = Dense.__new__(Dense)  # its __init__ would draw weights, in vain
-        layer.input_size, layer.output_size = operator.index(inputs), operator.index(outputs)
+        layer.input_size, layer.output_size = inputs, outputs
         layer._weights = _tensor(weights, True)
         layer._bias = None if bias is None else _tensor(bias, True)
         self._node(layer)
@@ -669,7 +714,8 @@ def _weights(keys: Collection[Any]) -> int:
 
 
 def _tensor(array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
-    tensor = result(array)
+    tensor = Tensor.__new__(Tensor)  # its __init__ would copy the array
+    tensor._data, tensor._inputs, tensor.grad = array, (), None
     tensor.requires_grad = requires_grad
     return tensor
 
@@ -687,6 +733,7 @@ _READERS: dict[str, Callable[..., Any]] = {
     "n": Decoder._scalar,
     "X": Decoder._tensor,
     "Y": Decoder._dense,
+    "V": Decoder._odd_dense,
     "A": Decoder._activation,
     "Q": Decoder._sequential,
     "h": Decoder._handle,

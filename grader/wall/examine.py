@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict
 
 from grader.course.assignment import Assignment
 from grader.submissions.submission import Submission
@@ -53,16 +53,22 @@ class Verdict:
 class Examined:
     """An examined submission.
 
-    notebook: executed, without hidden tests, safe to show. verdicts: one for each graded cell.
-    notes: for staff, one line each. seconds: wall time, by cell index in the notebook.
-    timed_out: the cells, by index, that a limit on wall time kept from finishing.
+    executed: the notebook as JSON has it, without hidden tests, safe to show. verdicts: one for
+    each graded cell. notes: for staff, one line each. seconds: wall time, by cell index in the
+    notebook. timed_out: the cells, by index, that a limit on wall time kept from finishing.
     """
 
-    notebook: NotebookNode
+    executed: dict[str, Any]
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...]
     seconds: dict[int, float]
     timed_out: tuple[int, ...]
+
+    @property
+    def notebook(self) -> NotebookNode:
+        """The executed notebook, for nbformat and nbconvert."""
+        notebook: NotebookNode = from_dict(self.executed)
+        return notebook
 
     @property
     def points(self) -> float:

@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbformat import NotebookNode, from_dict
-
 from grader.course.assignment import Assignment, MasterCell
 from grader.submissions.submission import Cell, Submission, clean_png
 
@@ -28,10 +26,11 @@ def executed_notebook(
     submission: Submission,
     records: Mapping[int, Mapping[str, Any]],
     verdicts: Mapping[str, Verdict],
-) -> NotebookNode:
+) -> Node:
     """The submission's cells with what they did: outputs, pictures, verdicts.
 
-    records: what happened, by cell index. The source of hidden tests is not in it.
+    records: what happened, by cell index. The source of hidden tests is not in it. A notebook of
+    nbformat 4, plain as JSON.
     """
     cells = []
     for i, cell in enumerate(submission.cells):
@@ -49,10 +48,7 @@ def executed_notebook(
             node["outputs"].append(_stream("stdout", f"{NOT_RUN}\n"))
         cells.append(node)
     metadata = json.loads(assignment.metadata)
-    notebook: NotebookNode = from_dict(
-        {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
-    )
-    return notebook
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
 
 
 def _node(assignment: Assignment, cell: Cell) -> Node:

@@ -128,6 +128,32 @@ def test_nbgrader_autograde_leaves_the_same(undisturbed: MiniCourse, tmp_path: P
         assert theirs[name] == content, name
 
 
+@pytest.mark.parametrize(("max_lines", "max_traceback"), [(5, 100), (1000, 3), (-1, 2), (4, -1)])
+def test_outputs_are_limited_as_nbgrader_autograde_limits_them(
+    course: MiniCourse, max_lines: int, max_traceback: int
+) -> None:
+    config = course.root / "nbgrader_config.py"
+    with config.open("a") as more:
+        more.write(f"\nc.LimitOutput.max_lines = {max_lines}")
+        more.write(f"\nc.LimitOutput.max_traceback = {max_traceback}\n")
+    deep = "\ndef fail(n):\n    return fail(n - 1) if n else 1 / 0\nfail(5)"
+    for lines, student in enumerate(ANSWERS, max_lines if max_lines > 0 else 0):
+        printing = f"import sys\nprint({'x' * 3!r}, file=sys.stderr)\nprint('\\n' * {lines - 3})\n"
+        course.submit(student, GOOD | {"double": printing + GOOD["double"] + deep})
+    code, output = course.run("run", ASSIGNMENT, "--ClassApp.feedback=False")
+    assert code == 0, output
+    ours = {name: data for name, data in course.files().items() if name.endswith(".ipynb")}
+    shutil.rmtree(course.root / "autograded")
+    api = course.api()
+    for student in ANSWERS:
+        stock(api, student)
+    theirs = course.files()
+    assert len(ours) == len(ANSWERS)
+    assert {name: theirs[name] for name in ours} == ours
+    cut = [b"truncated ..." in data for data in ours.values()]
+    assert True in cut
+
+
 def test_a_mark_scheme_stays_with_staff(undisturbed: MiniCourse) -> None:
     """A page may go out before the last submission, and the scheme says what the answer is."""
     for name, content in undisturbed.files().items():

@@ -36,7 +36,7 @@ def executed(
         for i, cell in enumerate(read.cells)
         if cell.kind in {"added", "solution"}
     }
-    result = executed_notebook(assignment(), read, records, verdicts(message))
+    result = nbformat.from_dict(executed_notebook(assignment(), read, records, verdicts(message)))
     nbformat.validate(result)
     return result
 
