@@ -26,8 +26,9 @@ help:
 demo: .venv/.course
 	$(BIN)/python -m grader.course.demo
 
+# in the order of the folders: the files with few tests, and slow ones, come first
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -336,7 +336,9 @@ class Encoder:
         return self._scalar(_LONG[value.dtype].type(value))
 
     def _scalar(self, value: np.generic) -> Any:
-        return ["n", _DTYPE_CODES[value.dtype], *_complex_parts(value.item())]
+        number, code = value.item(), _DTYPE_CODES[value.dtype]
+        parts = [number.real, number.imag] if type(number) is complex else [number]
+        return ["n", code, *parts]
 
     def _tensor(self, value: Tensor) -> Any:
         data, grad = self._array(value.data), value.grad
@@ -367,6 +369,7 @@ class Encoder:
 _TEXTS = frozenset({str})
 _PLAIN = frozenset({type(None), bool, float, str})
 _AS_IT_IS = _PLAIN | {int}  # JSON's own integers have at most 4300 digits
+_NUMBERS = frozenset({bool, int, float})
 _FLOAT32 = np.dtype(np.float32)
 _WRITERS: dict[type, Callable[[Encoder, Any], Any]] = {
     int: Encoder._int,
@@ -406,10 +409,6 @@ def _ordinary(array: np.ndarray[Any, Any], shape: tuple[int, ...]) -> bool:
 
 def _opaque(value: object) -> Any:
     return ["O", type(value).__name__[:100]]
-
-
-def _complex_parts(number: Any) -> tuple[Any, ...]:
-    return (number.real, number.imag) if isinstance(number, complex) else (number,)
 
 
 class Decoder:
@@ -624,7 +623,7 @@ class Decoder:
 
     def _scalar(self, code: int, real: Any, *imaginary: float) -> Any:
         dtype = _dtype(code)
-        if type(real) not in {bool, int, float}:
+        if type(real) not in _NUMBERS:
             raise CodecError("a number that is none")
         try:
             return dtype.type(complex(real, *imaginary) if imaginary else real)
@@ -704,6 +703,10 @@ def _dtype(code: int) -> np.dtype[Any]:
 def _weights(keys: Collection[Any]) -> int:
     """How much keys count: keys of one hash are compared with each other, to their ends."""
     weight = len(keys)
+    try:
+        return weight + len("".join(keys)) // _KEY_BYTES
+    except TypeError:  # not texts alone
+        pass
     for key in keys:
         kind = type(key)
         if kind is str or kind is bytes:
@@ -801,9 +804,10 @@ def _in_tensor(node: Tensor, objects: list[object], arrays: list[Any]) -> None:
 
 def _in_dense(node: Dense, objects: list[object], arrays: list[Any]) -> None:
     objects += (node.input_size, node.output_size)
-    _in_array(node.weights.data, objects, arrays)
-    if node.bias is not None:
-        _in_array(node.bias.data, objects, arrays)
+    bias = node._bias  # past the properties: no other type is looked at as often
+    _in_array(node._weights._data, objects, arrays)
+    if bias is not None:
+        _in_array(bias._data, objects, arrays)
 
 
 def _in_sequential(node: Sequential, objects: list[object], _: list[Any]) -> None:

@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from mini_course import ASSIGNMENT, GOOD, LOOPING, WRONG, MiniCourse
 
-pytestmark = pytest.mark.xdist_group("dask")  # its fixtures are made once
-
 pytest.importorskip("distributed", reason="Dask is not installed (the extra `scale`)")
 
 REPOSITORY = Path(__file__).parents[2]

@@ -22,8 +22,6 @@ from stock_course import rows, sqlite_rows
 from grader.course.secret import course_secret
 from grader.engine.gradebook import Gradebook, Marks
 
-pytestmark = pytest.mark.xdist_group("postgres")  # its fixtures are made once
-
 ANSWERS = {"ada": GOOD, "bob": WRONG, "cy": {}, "dee": RAISING}
 
 

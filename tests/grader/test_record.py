@@ -23,8 +23,6 @@ from grader.engine.gradebook import Gradebook, GradebookError, GradebookGoneErro
 from grader.engine.record import RECEIPT, Graded, Recorder
 from grader.submissions import folders
 
-pytestmark = pytest.mark.xdist_group("stock course")  # its fixtures are made once
-
 GOOD = "def double(x):\n    return x + x"
 SMALL = "def double(x):\n    return 4"
 ON_TIME, LATE = "2029-12-31 12:00:00 UTC", "2030-01-01 13:00:00 UTC"

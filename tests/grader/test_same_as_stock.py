@@ -16,8 +16,6 @@ from stock_course import sqlite_rows
 from grader.course.classroom import Classroom
 from grader.course.demo import ASSIGNMENT, COURSE, NOTEBOOK, demo_class, hand_in, prepare
 
-pytestmark = pytest.mark.xdist_group("demo course")  # its fixtures are made once
-
 STORIES = ("all right", "half finished", "a syntax error")
 MISTAKES = 1
 """How many of those with one mistake are graded; the other stories end a stock kernel."""

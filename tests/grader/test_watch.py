@@ -29,8 +29,6 @@ from grader.submissions.submission import SubmissionError
 from grader.submissions.tree import Selection
 from grader.submissions.watch import Inbox
 
-pytestmark = pytest.mark.xdist_group("watch")  # its fixtures are made once
-
 
 @pytest.fixture
 def inbound(tmp_path: Path) -> Path:
