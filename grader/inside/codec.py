@@ -318,10 +318,10 @@ class Encoder:
         if code is None:  # another byte order, the same values; of other kinds there are no codes
             code = _DTYPE_CODES[_LONG.get(value.dtype) or value.dtype.newbyteorder("=")]
             value = value.astype(_DTYPES[code])
-        self._numbers_of(value)
+        self._set_aside(value)
         return ["a", code, value.flags.writeable, *value.shape]
 
-    def _numbers_of(self, array: np.ndarray[Any, Any]) -> None:
+    def _set_aside(self, array: np.ndarray[Any, Any]) -> None:
         self._make_room(array.nbytes)  # before it is copied
         self._raw.append(_bytes_of(array))
 
@@ -353,9 +353,9 @@ class Encoder:
         ):
             parts = self._array(weights), None if bias is None else self._array(bias.data)
             return ["V", inputs, outputs, *parts]
-        self._numbers_of(weights)
+        self._set_aside(weights)
         if bias is not None:
-            self._numbers_of(bias.data)
+            self._set_aside(bias.data)
         return ["Y", inputs, outputs, bias is not None]
 
     def _activation(self, value: object) -> Any:
