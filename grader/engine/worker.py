@@ -167,7 +167,7 @@ def _dumps(notebook: dict[str, Any], lines: tuple[int, int]) -> bytes:
     """The notebook as nbgrader's converter writes it."""
     limit = LimitOutput(max_lines=lines[0], max_traceback=lines[1])
     for i, cell in enumerate(notebook["cells"]):
-        if _most_lines(cell.get("outputs", ())) > min(n for n in (*lines, math.inf) if n >= 0):
+        if _most_lines(cell.get("outputs", ())) > min(n for n in (*lines, math.inf) if n != -1):
             notebook["cells"][i], _ = limit.preprocess_cell(from_dict(cell), {}, i)
     return notebook_json.writes(notebook).encode() + b"\n"
 

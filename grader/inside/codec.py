@@ -64,6 +64,7 @@ _LONG: dict[Any, np.dtype[Any]] = {
 _DTYPE_CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
 _SCALARS = frozenset(dtype.type for dtype in (*_DTYPES, *_LONG))
 _bytes_of = np.ndarray.tobytes  # of the array itself, whatever its class makes of that
+_size_of: Callable[[Any], int] = np.ndarray.nbytes.__get__  # likewise
 _ACTIVATIONS: tuple[type, ...] = (ReLU, Sigmoid, Tanh, Softmax)
 _ACTIVATION_CODES = {cls: code for code, cls in enumerate(_ACTIVATIONS)}
 
@@ -237,9 +238,10 @@ class Encoder:
         return ["j", value.real, value.imag]
 
     def _bytes(self, value: bytes) -> Any:
-        self._make_room(len(value))
-        self._raw.append(bytes(value))
-        return ["b", len(value)]
+        data = bytes(value)
+        self._make_room(len(data))
+        self._raw.append(data)
+        return ["b", len(data)]
 
     def _list(self, value: list[object]) -> Any:
         return self._sequence("l", list.__iter__(value))
@@ -322,7 +324,7 @@ class Encoder:
         return ["a", code, value.flags.writeable, *value.shape]
 
     def _set_aside(self, array: np.ndarray[Any, Any]) -> None:
-        self._make_room(array.nbytes)  # before it is copied
+        self._make_room(_size_of(array))  # before it is copied
         self._raw.append(_bytes_of(array))
 
     def _make_room(self, size: int) -> None:
@@ -703,10 +705,6 @@ def _dtype(code: int) -> np.dtype[Any]:
 def _weights(keys: Collection[Any]) -> int:
     """How much keys count: keys of one hash are compared with each other, to their ends."""
     weight = len(keys)
-    try:
-        return weight + len("".join(keys)) // _KEY_BYTES
-    except TypeError:  # not texts alone
-        pass
     for key in keys:
         kind = type(key)
         if kind is str or kind is bytes:

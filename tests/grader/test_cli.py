@@ -126,7 +126,7 @@ def test_nbgrader_autograde_leaves_the_same(undisturbed: MiniCourse, tmp_path: P
         assert theirs[name] == content, name
 
 
-@pytest.mark.parametrize(("max_lines", "max_traceback"), [(5, -1), (1000, 3)])
+@pytest.mark.parametrize(("max_lines", "max_traceback"), [(5, -1), (1000, 3), (-2, 100)])
 def test_outputs_are_limited_as_nbgrader_autograde_limits_them(
     course: MiniCourse, max_lines: int, max_traceback: int
 ) -> None:
@@ -135,7 +135,7 @@ def test_outputs_are_limited_as_nbgrader_autograde_limits_them(
         more.write(f"\nc.LimitOutput.max_lines = {max_lines}")
         more.write(f"\nc.LimitOutput.max_traceback = {max_traceback}\n")
     deep = "\ndef fail(n):\n    return fail(n - 1) if n else 1 / 0\nfail(5)"
-    for lines, student in enumerate(ANSWERS, max_lines if max_lines > 0 else 0):
+    for lines, student in enumerate(ANSWERS, max(max_lines, 0)):
         printing = f"import sys\nprint({'x' * 3!r}, file=sys.stderr)\nprint('\\n' * {lines - 3})\n"
         course.submit(student, GOOD | {"double": printing + GOOD["double"] + deep})
     code, output = course.run("run", ASSIGNMENT, "--ClassApp.feedback=False")

@@ -123,6 +123,15 @@ class Word(str):
     pass
 
 
+class Packed(bytes):
+    def __len__(self) -> int:  # in bits
+        return 8 * super().__len__()
+
+
+class Untold(np.ndarray):
+    nbytes = 1  # type: ignore[assignment]  # it says
+
+
 class Array(np.ndarray):
     def tobytes(self, *_: Any) -> bytes:
         return b""
@@ -486,6 +495,26 @@ def test_too_many_keys_are_refused(key: str) -> None:
         codec.Decoder(forge([many]), number=False).value()
     with pytest.raises(codec.TooLargeError):
         codec.Encoder().outline(many)
+
+
+@pytest.mark.parametrize("key", ["k{:04}", "k" * 59 + "{:04}"])
+def test_as_many_short_keys_as_a_message_may_have_cross(key: str) -> None:
+    many = {key.format(i): i for i in range(codec.MAX_KEYS)}
+    assert same(cross(many), many)
+    assert same(cross(set(many)), set(many))
+
+
+def test_what_follows_bytes_that_count_themselves_otherwise_arrives_whole() -> None:
+    packed, array = cross([Packed(b"ab"), np.arange(3.0)])
+    assert (packed, list(array)) == (b"ab", [0, 1, 2])
+
+
+def test_an_array_that_hides_its_size_is_counted() -> None:
+    tensors = [Tensor([0.0]) for _ in range(2)]
+    for tensor in tensors:
+        tensor._data = np.zeros(codec.MAX_BYTES // 4 - 100, np.float32).view(Untold)
+    with pytest.raises(codec.TooLargeError):
+        codec.Encoder(number=False).outline(tensors)
 
 
 def test_another_version_is_refused() -> None:
