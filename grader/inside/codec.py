@@ -662,13 +662,14 @@ class Decoder:
         weights = self._floats(inputs, outputs)
         return self._layer(inputs, outputs, weights, self._floats(outputs) if biased else None)
 
-    def _odd_dense(self, inputs: int, outputs: int, weights: Any, bias: Any) -> Dense | Opaque:
+    def _odd_dense(self, inputs: int, outputs: int, weights: Any, bias: Any) -> Any:
         weights = self._inner_array(weights)
         bias = None if bias is None else self._inner_array(bias)
         if weights.ndim != 2 or 0 in weights.shape:
-            return Opaque(f"Dense, with weights of shape {weights.shape}")
+            return self._node(Opaque(f"Dense, with weights of shape {weights.shape}"))
         if bias is not None and bias.shape != weights.shape[1:]:
-            return Opaque(f"Dense, with weights of shape {weights.shape} and bias {bias.shape}")
+            shapes = f"weights of shape {weights.shape} and bias {bias.shape}"
+            return self._node(Opaque(f"Dense, with {shapes}"))
         return self._layer(operator.index(inputs), operator.index(outputs), weights, bias)
 
     def _layer(
@@ -858,7 +859,10 @@ def _transfer_data(node: Tensor, new: Tensor) -> None:
 
 def _transfer_dense(node: Dense, new: Dense) -> None:
     _transfer_data(node.weights, new.weights)
-    node.bias = new.bias
+    if node.bias is None:
+        node._bias = new._bias  # the setter makes one of the node's size, whatever that is
+    else:
+        node.bias = new.bias
     node.input_size, node.output_size = new.input_size, new.output_size
 
 

@@ -240,6 +240,24 @@ def test_layers_that_are_not_as_they_were_made_arrive_as_they_are() -> None:
     ]
 
 
+def test_what_follows_an_opaque_layer_has_the_same_number_on_both_sides() -> None:
+    odd, inner = Dense(2, 3, rng=0), [1]
+    odd._bias = Tensor([1.0, 2.0], requires_grad=True)
+    encoder = codec.Encoder()
+    decoder = codec.Decoder(encoder.message(encoder.outline((odd, inner))))
+    opaque, arrived = decoder.value()
+    assert type(opaque) is codec.Opaque
+    assert encoder.nodes[1] is inner
+    assert decoder.nodes[1] is arrived
+
+
+def test_a_bias_that_comes_in_place_needs_no_more_memory_than_it_has() -> None:
+    layer, other = Dense(2, 3, use_bias=False, rng=0), Dense(2, 3, rng=1)
+    layer.output_size = 10**13  # as a hostile answer before may have left it
+    change(layer, other)
+    assert same(layer, other)
+
+
 def test_a_layer_without_weights_arrives_opaque() -> None:
     empty = Dense(3, 2, rng=0)
     empty._weights, empty.input_size = Tensor(np.zeros((0, 2)), requires_grad=True), 0
