@@ -29,7 +29,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 _NO_PICTURE = "[a picture was left out: those of one cell are too large together]\n"
-_DEFINITION = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?\n)*(?:def |class |@)")
+_STATEMENT = re.compile(r"^[^\s#)\]}]", re.MULTILINE)  # how a line begins one, but in a text
 _MAX_OUTPUTS = 1000  # of one cell
 _CUT = "\n[the rest of the output was cut off]\n"
 
@@ -171,17 +171,19 @@ class _Compiler(CachingCompiler):
         parsed: ast.AST = super().ast_parse(source, filename, symbol)
         return parsed
 
-    def definition(self, source: str, number: int) -> CodeType | None:
-        """The code of a cell that is one function or class; None of any other."""
-        if not _DEFINITION.match(source):
+    def definitions(self, source: str, number: int) -> CodeType | None:
+        """The code of a cell whose last statement is a function or class; None of any other."""
+        *_, last = [0, *(line.start() for line in _STATEMENT.finditer(source))]
+        if not source.startswith(("def ", "class "), last):
             return None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # else it would be shown twice
-                code: CodeType = self(source, self.cache(source, number), "single")
+                code: CodeType = self(source, self.cache(source, number), "exec")
         except Exception:  # noqa: BLE001 - `run_cell` tells what is wrong
             return None
-        return code
+        *_, (_, _, line) = code.co_lines()  # of the last statement, wherever that line stands
+        return code if line == source.count("\n", 0, last) + 1 else None
 
 
 class NotebookShell(InteractiveShell):
@@ -195,18 +197,18 @@ class NotebookShell(InteractiveShell):
     compiler_class = Type(_Compiler)
 
     def define(self, source: str) -> bool | None:
-        """Run a cell that is one function or class, as most are; whether it ran to its end.
+        """Run a cell that ends in a function or class, as most do; whether it ran to its end.
 
-        The rest of what IPython does around a cell takes as long as to compile it, and makes no
-        difference to a definition. None of any other cell, or where somebody wants to be told of
-        each cell: `run_cell` runs those.
+        What else IPython does takes longer than to compile the cell, and makes no difference where
+        there is no value to show at the end. None of any other cell, or where somebody wants to see
+        each value or to be told of each cell: `run_cell` runs those.
         """
         hooks, compiler = self.events.callbacks, self.compile
         if self.ast_transformers or hooks["pre_run_cell"] or hooks["post_run_cell"]:
             return None
-        if not isinstance(compiler, _Compiler):  # a cell changed it
-            return None
-        code = compiler.definition(source.rstrip("\n") + "\n", self.execution_count)
+        if not isinstance(compiler, _Compiler) or self.ast_node_interactivity != "last_expr":
+            return None  # a cell changed it
+        code = compiler.definitions(source.rstrip("\n") + "\n", self.execution_count)
         if code is None:
             return None
         self.events.trigger("pre_execute")

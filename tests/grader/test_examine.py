@@ -320,6 +320,37 @@ def test_a_definition_shows_what_it_prints_and_raises(wall: Wall) -> None:
     assert "----> 4 1 / 0" in "".join(error.traceback)
 
 
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("def own():\n    return 1\n\nown()", "1"),
+        ("def own():\n    return 1\n5", "5"),
+        ("'''a\ndef own():\n    '''", r"'a\ndef own():\n    '"),
+        ("str('''\ndef own():\n    '''.strip())", "'def own():'"),
+        ("def own():\n    return 2\n\nown(\n)", "2"),
+    ],
+)
+def test_a_cell_with_definitions_shows_the_value_at_its_end(
+    wall: Wall, cell: str, shown: str
+) -> None:
+    [output] = examine(wall, None, cell).notebook.cells[4].outputs
+    assert output.data["text/plain"] == shown
+
+
+def test_statements_before_a_definition_are_run_as_in_a_notebook(wall: Wall) -> None:
+    before = "'a value that is not shown'\nprint('shown')\ndef own():\n    pass\n"
+    cell = f"{before}1 / 0\nclass Own:\n    pass"
+    printed, error = examine(wall, None, cell).notebook.cells[4].outputs
+    assert printed.text == "shown\n"
+    assert "----> 5 1 / 0" in "".join(error.traceback)
+
+
+def test_a_cell_may_ask_for_each_value_to_be_shown(wall: Wall) -> None:
+    wish = "get_ipython().ast_node_interactivity = 'all'"
+    [output] = examine(wall, None, wish, "5\ndef own():\n    pass").notebook.cells[5].outputs
+    assert output.data["text/plain"] == "5"
+
+
 def test_hooks_for_cells_wait_for_definitions_too(wall: Wall) -> None:
     hook = "get_ipython().events.register('pre_run_cell', lambda info: print(info.raw_cell))"
     definition = "def own():\n    pass"
