@@ -165,16 +165,20 @@ def _wall(master: Master) -> Wall:
 
 def _dumps(notebook: dict[str, Any], lines: tuple[int, int]) -> bytes:
     """The notebook as nbgrader's converter writes it."""
-    limit = LimitOutput(max_lines=lines[0], max_traceback=lines[1])
+    most = min(n for n in (*lines, math.inf) if n != -1)
     for i, cell in enumerate(notebook["cells"]):
-        if _most_lines(cell.get("outputs", ())) > min(n for n in (*lines, math.inf) if n != -1):
+        if _most_lines(cell.get("outputs", ())) > most:
+            limit = LimitOutput(max_lines=lines[0], max_traceback=lines[1])
             notebook["cells"][i], _ = limit.preprocess_cell(from_dict(cell), {}, i)
     return notebook_json.writes(notebook).encode() + b"\n"
 
 
 def _most_lines(outputs: Iterable[Mapping[str, Any]]) -> int:
-    """No fewer than the outputs have lines, at a glance."""
-    return sum(len(each.get("text", "")) + len(each.get("traceback", "")) + 1 for each in outputs)
+    """As many lines as the outputs have together, texts and tracebacks, or a few more."""
+    return sum(
+        output.get("text", "").count("\n") + len(output.get("traceback", ())) + 1
+        for output in outputs
+    )
 
 
 def _marks(assignment: Assignment, submission: Submission, examined: Examined) -> Marks:

@@ -21,6 +21,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount, _libc.capset  # noqa: B018 - looked up here, once, and not in each fork
 
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 _CLONE_NEWPID = 0x20000000
@@ -133,6 +134,13 @@ def own_pid_namespace() -> int:
     return os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
 
+def keep_capabilities_here() -> None:
+    """Of this process's capabilities, leave none to the programs that it or its forks start."""
+    for capability in range(_LAST_CAPABILITY + 1):
+        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+
+
 def fork_first_process(home: int) -> int:
     """Fork; the child is process 1 of a pid namespace of its own. Returns like `os.fork`.
 
@@ -228,9 +236,6 @@ def _tmpfs(place: str, size: int) -> None:
 
 
 def _drop_capabilities() -> None:
-    for capability in range(_LAST_CAPABILITY + 1):
-        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
     _check(_libc.capset(header, bytes(24)), "no capabilities")
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")

@@ -60,8 +60,11 @@ class WarmProcess:
     def __init__(self, control: socket.socket, protected: bool) -> None:
         self._control = control
         self._protected = protected
-        self._home = confine.own_pid_namespace() if protected else -1
-        self._system_calls = confine.system_call_filter() if protected else b""
+        self._home, self._system_calls = -1, b""
+        if protected:
+            self._home = confine.own_pid_namespace()
+            self._system_calls = confine.system_call_filter()
+            confine.keep_capabilities_here()
         self._child = 0
         self._killed_for: str | None = None
         self._scratch = ""

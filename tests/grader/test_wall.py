@@ -46,6 +46,16 @@ def test_the_probe_finds_nothing_behind_the_wall(sandbox: Sandbox) -> None:
     probe.prove(sandbox)
 
 
+def test_no_capability_is_left_or_comes_back(sandbox: Sandbox) -> None:
+    """Neither to the process nor, in the bounding and ambient sets, to a program it starts."""
+    sets = "any(prctl(23, n, 0, 0, 0) == 1 or prctl(47, 1, n, 0, 0) == 1 for n in range(41))"
+    header = (
+        "import ctypes, struct\nlibc = ctypes.CDLL(None)\nprctl, own = libc.prctl, bytearray(24)"
+    )
+    capget = "libc.capget(struct.pack('<Ii', 0x20080522, 0), (ctypes.c_char * 24).from_buffer(own))"
+    assert said(sandbox, f"{header}\nprint({sets}, {capget}, any(own), end='')") == "False 0 False"
+
+
 def test_an_account_whose_home_is_the_root_folder_can_grade(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
