@@ -26,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 if __name__ == "__main__":  # started by path, without `site`
+    gc.disable()  # what is collected leaves gaps, which the forks would fill, copying the pages
     sys.path[:0] = sys.argv[3:]
 
 import numpy as np
@@ -100,8 +101,8 @@ class WarmProcess:
         _warm_up(cells)
         random.seed(0)
         np.random.seed(0)  # the state that careless code draws from
-        gc.collect()
         gc.freeze()  # the forks share what is there, and need not look through it
+        gc.enable()
         gc.set_threshold(50_000)
         return {}
 
