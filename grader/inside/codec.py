@@ -6,7 +6,8 @@ outline, numbers, text, true, false and null stand for themselves, and so does a
 texts. Everything else is a list that begins with a tag: `["D", key, value, ...]` is any other dict,
 `["a", dtype, writeable, *shape]` an array whose numbers are the next of the raw bytes: they stand
 in the order in which values are read. `["Y", inputs, outputs, biased]` is a layer whose numbers are
-the next raw bytes likewise.
+the next raw bytes likewise; `["V", inputs, outputs, weights, bias]` is one that these sizes do not
+describe, with its arrays.
 
 What may be changed in place (lists, dicts, sets, arrays, tensors, layers, models) is a *node*: the
 message that sends it first numbers it, and from then on both sides mean the same object by that
@@ -323,6 +324,11 @@ class Encoder:
         self._set_aside(value)
         return ["a", code, value.flags.writeable, *value.shape]
 
+    def _real_array(self, value: np.ndarray[Any, Any]) -> Any:
+        if value.dtype.kind == "c":
+            raise TypeError("a tensor of complex numbers")
+        return self._array(value)
+
     def _set_aside(self, array: np.ndarray[Any, Any]) -> None:
         self._make_room(_size_of(array))  # before it is copied
         self._raw.append(_bytes_of(array))
@@ -343,8 +349,8 @@ class Encoder:
         return ["n", code, *parts]
 
     def _tensor(self, value: Tensor) -> Any:
-        data, grad = self._array(value.data), value.grad
-        return ["X", value.requires_grad, data, None if grad is None else self._array(grad)]
+        data, grad = self._real_array(value.data), value.grad
+        return ["X", value.requires_grad, data, None if grad is None else self._real_array(grad)]
 
     def _dense(self, value: Dense) -> Any:
         inputs, outputs = operator.index(value.input_size), operator.index(value.output_size)
@@ -353,7 +359,10 @@ class Encoder:
             _ordinary(weights, (inputs, outputs))
             and (bias is None or _ordinary(bias.data, (outputs,)))
         ):
-            parts = self._array(weights), None if bias is None else self._array(bias.data)
+            parts = (
+                self._real_array(weights),
+                None if bias is None else self._real_array(bias.data),
+            )
             return ["V", inputs, outputs, *parts]
         self._set_aside(weights)
         if bias is not None:

@@ -265,6 +265,19 @@ def test_a_layer_without_weights_arrives_opaque() -> None:
     assert (type(opaque), after) == (codec.Opaque, 1)
 
 
+def complex_inside() -> Iterator[object]:
+    tensor, layer, biased = Tensor([1.0]), Dense(2, 2, rng=0), Dense(2, 2, rng=1)
+    tensor._data = layer._weights._data = np.ones((2, 2), np.complex128)
+    biased._bias._data = np.ones(2, np.complex64)
+    yield from (tensor, layer, biased)
+
+
+@pytest.mark.parametrize("value", list(complex_inside()), ids=lambda value: type(value).__name__)
+def test_complex_numbers_where_none_can_be_arrive_opaque(value: object) -> None:
+    opaque, after = cross([value, 1])
+    assert (type(opaque), after) == (codec.Opaque, 1)
+
+
 def test_one_object_twice_arrives_as_one_object() -> None:
     layer = Dense(2, 2, rng=0)
     arrived = cross([layer, {"again": layer}])
