@@ -27,7 +27,8 @@ class _Written(NamedTuple):
 
 def writes(notebook: Mapping[str, Any]) -> str:
     """The text of a notebook of nbformat 4; its cells may be nodes or as JSON has them."""
-    frame = strip_transient(NotebookNode(notebook, cells=[]))
+    about = NotebookNode(notebook["metadata"])
+    frame = strip_transient(NotebookNode(notebook, metadata=about, cells=[]))
     cells = [_Written(_cell(json.dumps(cell, ensure_ascii=False))) for cell in notebook["cells"]]
     return _indented({**frame, "cells": cells}, "\n")
 

@@ -57,8 +57,9 @@ def test_it_is_what_nbformat_writes(cells: list[Any], about: dict[str, Any]) -> 
     notebook = nbformat.from_dict(
         {"nbformat": 4, "nbformat_minor": 5, "metadata": about, "cells": cells}
     )
-    expected = nbformat.v4.writes_json(copy.deepcopy(notebook))
+    expected, before = nbformat.v4.writes_json(copy.deepcopy(notebook)), copy.deepcopy(notebook)
     assert writes(notebook) == expected
+    assert notebook == before
 
 
 def test_a_cell_that_changes_is_written_anew() -> None:
