@@ -31,6 +31,7 @@ from traitlets.config import Config
 _NO_PICTURE = "[a picture was left out: those of one cell are too large together]\n"
 _STATEMENT = re.compile(r"^[^\s#)\]}]", re.MULTILINE)  # how a line begins one, but in a text
 _MAX_OUTPUTS = 1000  # of one cell
+_MAX_ANSWERS = 1000  # to `input` in one cell or request; a debugger asks again and again
 _CUT = "\n[the rest of the output was cut off]\n"
 
 
@@ -271,11 +272,12 @@ class Cells:
         self._streams = Stream("stdout", outputs), Stream("stderr", outputs)
         self._captured = captured
         self._read = 0
-        builtins.input = _no_input
+        builtins.input = self._input
 
     def begin(self) -> None:
         """Before student code runs: empty outputs, streams in their place."""
         self.outputs.clear()
+        self._answers_left = _MAX_ANSWERS
         sys.stdout, sys.stderr = self._streams
 
     def finish(self) -> list[dict[str, Any]]:
@@ -297,11 +299,13 @@ class Cells:
             complete = bool(result.success)
         return self.finish(), complete
 
-
-def _no_input(prompt: object = "", /) -> str:
-    """Nobody is there to answer; an empty line is what pressing Enter gives."""
-    print(prompt)
-    return ""
+    def _input(self, prompt: object = "", /) -> str:
+        """Nobody is there to answer; an empty line is what pressing Enter gives."""
+        print(prompt)
+        self._answers_left -= 1
+        if self._answers_left < 0:
+            raise EOFError("nobody is there to answer")
+        return ""
 
 
 def _text(error: BaseException, read: Callable[[BaseException], str] = str) -> str:

@@ -305,6 +305,19 @@ def test_careless_cells_cost_nothing(wall: Wall, careless: str) -> None:
     assert examined.points == TOTAL, messages(examined)
 
 
+@pytest.mark.parametrize("left_in", ["%pdb on", "1 / 0", "import pdb; pdb.set_trace()"])
+def test_a_debugger_that_nobody_answers_ends(wall: Wall, left_in: str) -> None:
+    examined = examine(wall, None, left_in, "%debug", "1 / 0")
+    assert examined.points == TOTAL, messages(examined)
+    assert examined.timed_out == ()
+
+
+def test_a_breakpoint_left_in_a_function_costs_no_time_limit(wall: Wall) -> None:
+    examined = examine(wall, answers(sparsity="def sparsity(layer):\n    breakpoint()"))
+    assert lost(examined) == SPARSITY
+    assert examined.timed_out == ()
+
+
 def test_an_error_of_a_cells_syntax_is_told_once(wall: Wall) -> None:
     unfinished = "def broken():\n    return 1\n  return 2"
     [error] = examine(wall, None, unfinished).notebook.cells[4].outputs
