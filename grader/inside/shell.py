@@ -29,7 +29,8 @@ from traitlets import Type
 from traitlets.config import Config
 
 _NO_PICTURE = "[a picture was left out: those of one cell are too large together]\n"
-_STATEMENT = re.compile(r"^[^\s#)\]}]", re.MULTILINE)  # how a line begins one, but in a text
+_STATEMENT = re.compile(r"^[^\s#)\]}]", re.MULTILINE)  # how a line begins one
+_DEFINITION = re.compile(r"(?:def|class)\s+(\w+)")
 _MAX_OUTPUTS = 1000  # of one cell
 _MAX_ANSWERS = 1000  # to `input` in one cell or request; a debugger asks again and again
 _CUT = "\n[the rest of the output was cut off]\n"
@@ -175,7 +176,8 @@ class _Compiler(CachingCompiler):
     def definitions(self, source: str, number: int) -> CodeType | None:
         """The code of a cell whose last statement is a function or class; None of any other."""
         *_, last = [0, *(line.start() for line in _STATEMENT.finditer(source))]
-        if not source.startswith(("def ", "class "), last):
+        definition = _DEFINITION.match(source, last)
+        if definition is None:
             return None
         try:
             with warnings.catch_warnings():
@@ -183,8 +185,10 @@ class _Compiler(CachingCompiler):
                 code: CodeType = self(source, self.cache(source, number), "exec")
         except Exception:  # noqa: BLE001 - `run_cell` tells what is wrong
             return None
-        *_, (_, _, line) = code.co_lines()  # of the last statement, wherever that line stands
-        return code if line == source.count("\n", 0, last) + 1 else None
+        line = source.count("\n", 0, last) + 1
+        parts = (part for part in code.co_consts if isinstance(part, CodeType))
+        names = {part.co_name for part in parts if part.co_firstlineno == line}
+        return code if definition[1] in names else None  # else the line is part of a text
 
 
 class NotebookShell(InteractiveShell):

@@ -341,6 +341,8 @@ def test_a_definition_shows_what_it_prints_and_raises(wall: Wall) -> None:
         ("'''a\ndef own():\n    '''", r"'a\ndef own():\n    '"),
         ("str('''\ndef own():\n    '''.strip())", "'def own():'"),
         ("def own():\n    return 2\n\nown(\n)", "2"),
+        ("own = '''\ndef '''; own", r"'\ndef '"),
+        ("'''\ndef own()'''.strip()", "'def own()'"),
     ],
 )
 def test_a_cell_with_definitions_shows_the_value_at_its_end(
