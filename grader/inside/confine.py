@@ -21,14 +21,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.mount, _libc.capset  # noqa: B018 - looked up here, once, and not in each fork
+_unshare, _setns, _mount = _libc.unshare, _libc.setns, _libc.mount  # not looked up in each fork
+_prctl, _capset = _libc.prctl, _libc.capset
 
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 _CLONE_NEWPID = 0x20000000
 _NAMESPACE_FLAGS = 0x7E020000  # every CLONE_NEW* that clone takes
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
 _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 22, 24, 38
-_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _LAST_CAPABILITY = 40
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -134,11 +134,15 @@ def own_pid_namespace() -> int:
     return os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def keep_capabilities_here() -> None:
-    """Of this process's capabilities, leave none to the programs that it or its forks start."""
+def empty_bounding_set() -> None:
+    """Leave no capability that a program started by this process or its forks could get.
+
+    What this process has, it keeps: it needs it to fork. Raises ConfinementError.
+    """
     for capability in range(_LAST_CAPABILITY + 1):
-        _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+        result = _prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        if ctypes.get_errno() != errno.EINVAL:  # an older kernel has fewer of them
+            _check(result, "an empty bounding set")
 
 
 def fork_first_process(home: int) -> int:
@@ -146,13 +150,13 @@ def fork_first_process(home: int) -> int:
 
     home: what `own_pid_namespace` gave.
     """
-    _check(_libc.unshare(_CLONE_NEWPID), "a new pid namespace")
+    _check(_unshare(_CLONE_NEWPID), "a new pid namespace")
     pid = -1
     try:
         pid = os.fork()
     finally:
         if pid != 0:
-            _check(_libc.setns(home, _CLONE_NEWPID), "the way back to the own pid namespace")
+            _check(_setns(home, _CLONE_NEWPID), "the way back to the own pid namespace")
     return pid
 
 
@@ -199,16 +203,14 @@ def confine(limits: Confinement, mapped: int, system_calls: bytes) -> None:
     mapped: `mapped_memory()` before the fork, which the memory limit counts from. system_calls:
     the `system_call_filter()`.
     """
-    _check(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS), "new namespaces")
+    _check(_unshare(_CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS), "new namespaces")
     _tmpfs(SCRATCH, limits.scratch)
     _tmpfs("/dev/shm", limits.scratch)
     # terminals of its own: what is done to the shared ones, a chmod say, the next submission finds
     options = b"newinstance,ptmxmode=0666"
-    mounted = _libc.mount(b"none", b"/dev/pts", b"devpts", _MS_NOSUID | _MS_NOEXEC, options)
+    mounted = _mount(b"none", b"/dev/pts", b"devpts", _MS_NOSUID | _MS_NOEXEC, options)
     _check(mounted, "terminals of its own")
-    _check(
-        _libc.mount(b"none", b"/proc", b"tmpfs", _MS_RDONLY, b"size=0"), "an empty folder at /proc"
-    )
+    _check(_mount(b"none", b"/proc", b"tmpfs", _MS_RDONLY, b"size=0"), "an empty folder at /proc")
     os.chdir(SCRATCH)
     # the warm process stops the submission when all its processes together have used that much
     for kind, value in (
@@ -226,19 +228,19 @@ def confine(limits: Confinement, mapped: int, system_calls: bytes) -> None:
     _drop_capabilities()
     buffer = ctypes.create_string_buffer(system_calls)
     header = struct.pack("<H6xQ", len(system_calls) // _INSTRUCTION.size, ctypes.addressof(buffer))
-    _check(_libc.prctl(_PR_SET_SECCOMP, 2, header, 0, 0), "a system call filter")
+    _check(_prctl(_PR_SET_SECCOMP, 2, header, 0, 0), "a system call filter")
 
 
 def _tmpfs(place: str, size: int) -> None:
     options = f"size={size},nr_inodes=2000,mode=0700".encode()
-    result = _libc.mount(b"scratch", place.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, options)
+    result = _mount(b"scratch", place.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, options)
     _check(result, f"a scratch folder at {place}")
 
 
 def _drop_capabilities() -> None:
     header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
-    _check(_libc.capset(header, bytes(24)), "no capabilities")
-    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
+    _check(_capset(header, bytes(24)), "no capabilities")
+    _check(_prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
 
 
 def _check(result: int, what: str) -> None:

@@ -175,6 +175,8 @@ class _Compiler(CachingCompiler):
 
     def definitions(self, source: str, number: int) -> CodeType | None:
         """The code of a cell whose last statement is a function or class; None of any other."""
+        if "\r" in source or "\f" in source:  # they begin lines, too
+            return None
         *_, last = [0, *(line.start() for line in _STATEMENT.finditer(source))]
         definition = _DEFINITION.match(source, last)
         if definition is None:
@@ -204,9 +206,10 @@ class NotebookShell(InteractiveShell):
     def define(self, source: str) -> bool | None:
         """Run a cell that ends in a function or class, as most do; whether it ran to its end.
 
-        What else IPython does takes longer than to compile the cell, and makes no difference where
-        there is no value to show at the end. None of any other cell, or where somebody wants to see
-        each value or to be told of each cell: `run_cell` runs those.
+        It runs as a whole. IPython runs each statement as a module of its own, which takes longer
+        than to compile them and shows no more where there is no value at the end. None of any other
+        cell, or where somebody wants to see each value or to be told of each cell: `run_cell` runs
+        those.
         """
         hooks, compiler = self.events.callbacks, self.compile
         if self.ast_transformers or hooks["pre_run_cell"] or hooks["post_run_cell"]:
@@ -220,7 +223,8 @@ class NotebookShell(InteractiveShell):
         with self.builtin_trap, self.display_trap:
             failed = _pseudo_sync_runner(self.run_code(code))  # type: ignore[no-untyped-call]
         self.events.trigger("post_execute")
-        return not failed
+        self.last_execution_succeeded = not failed
+        return self.last_execution_succeeded
 
     def transform_cell(self, raw_cell: str) -> str:
         """What is Python already needs none of IPython's transformations, and no second parse."""

@@ -65,7 +65,7 @@ class WarmProcess:
         if protected:
             self._home = confine.own_pid_namespace()
             self._system_calls = confine.system_call_filter()
-            confine.keep_capabilities_here()
+            confine.empty_bounding_set()
         self._child = 0
         self._killed_for: str | None = None
         self._scratch = ""

