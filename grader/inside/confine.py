@@ -140,9 +140,9 @@ def empty_bounding_set() -> None:
     What this process has, it keeps: it needs it to fork. Raises ConfinementError.
     """
     for capability in range(_LAST_CAPABILITY + 1):
-        result = _prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-        if ctypes.get_errno() != errno.EINVAL:  # an older kernel has fewer of them
-            _check(result, "an empty bounding set")
+        failed = _prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        if failed and ctypes.get_errno() != errno.EINVAL:  # an older kernel has fewer of them
+            _check(failed, "an empty bounding set")
 
 
 def fork_first_process(home: int) -> int:

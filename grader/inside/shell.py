@@ -177,7 +177,7 @@ class _Compiler(CachingCompiler):
         """The code of a cell whose last statement is a function or class; None of any other."""
         if "\r" in source or "\f" in source:  # they begin lines, too
             return None
-        *_, last = [0, *(line.start() for line in _STATEMENT.finditer(source))]
+        last = max((line.start() for line in _STATEMENT.finditer(source)), default=0)
         definition = _DEFINITION.match(source, last)
         if definition is None:
             return None
