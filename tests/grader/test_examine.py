@@ -28,6 +28,13 @@ LIMITS = Limits(
 
 
 @pytest.fixture(scope="module")
+def patient_wall() -> Iterator[Wall]:
+    """For cells that import matplotlib, which takes seconds on a busy machine."""
+    with Wall(assignment(), replace(LIMITS, cell_seconds=20)) as wall:
+        yield wall
+
+
+@pytest.fixture(scope="module")
 def wall() -> Iterator[Wall]:
     with Wall(assignment(), LIMITS, hidden=(Path(__file__).parents[2],)) as wall:
         yield wall
@@ -375,7 +382,7 @@ def test_hooks_for_cells_wait_for_definitions_too(wall: Wall) -> None:
     assert output.text == f"{definition}\n"
 
 
-def test_careless_functions_cost_nothing(wall: Wall) -> None:
+def test_careless_functions_cost_nothing(patient_wall: Wall) -> None:
     noise = """def sparsity(layer):
     import os, sys, warnings
     warnings.warn("careful")
@@ -385,16 +392,16 @@ def test_careless_functions_cost_nothing(wall: Wall) -> None:
     os.chdir("/")
     np.random.seed(3)
     return np.float64(np.mean(layer.weights.data == 0))"""
-    examined = examine(wall, answers(sparsity=noise), "import matplotlib.pyplot as plt")
+    examined = examine(patient_wall, answers(sparsity=noise), "import matplotlib.pyplot as plt")
     assert examined.points == TOTAL, messages(examined)
     printed = {verdict.grade_id: verdict.printed for verdict in examined.verdicts}
     assert "debugging" in printed["test_sparsity-random"]
     assert "debugging" not in str(examined.notebook)
 
 
-def test_pictures_of_own_cells_are_shown(wall: Wall) -> None:
+def test_pictures_of_own_cells_are_shown(patient_wall: Wall) -> None:
     drawing = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\n'done'"
-    outputs = examine(wall, None, drawing).notebook.cells[4].outputs
+    outputs = examine(patient_wall, None, drawing).notebook.cells[4].outputs
     assert outputs[0].data["text/plain"] == "'done'"
     assert outputs[1].data["image/png"].startswith("iVBOR")
 
