@@ -106,6 +106,7 @@ class Confinement:
     open_files: int
     file_size: int
     scratch: int
+    scratch_files: int
 
 
 def run_on(processors: Collection[int]) -> None:
@@ -125,7 +126,8 @@ def limit_behind(error: BaseException, limits: Confinement) -> str:
     return {
         errno.EMFILE: f" (at most {limits.open_files} open files)",
         errno.EFBIG: f" (at most {limits.file_size // 2**20} MB a file)",
-        errno.ENOSPC: f" (at most {limits.scratch // 2**20} MB of files)",
+        errno.ENOSPC: f" (at most {limits.scratch // 2**20} MB of files, "
+        f"{limits.scratch_files} of them)",
     }.get(number or 0, "")
 
 
@@ -204,8 +206,8 @@ def confine(limits: Confinement, mapped: int, system_calls: bytes) -> None:
     the `system_call_filter()`.
     """
     _check(_unshare(_CLONE_NEWNS | _CLONE_NEWIPC | _CLONE_NEWUTS), "new namespaces")
-    _tmpfs(SCRATCH, limits.scratch)
-    _tmpfs("/dev/shm", limits.scratch)
+    _tmpfs(SCRATCH, limits)
+    _tmpfs("/dev/shm", limits)
     # terminals of its own: what is done to the shared ones, a chmod say, the next submission finds
     options = b"newinstance,ptmxmode=0666"
     mounted = _mount(b"none", b"/dev/pts", b"devpts", _MS_NOSUID | _MS_NOEXEC, options)
@@ -231,8 +233,9 @@ def confine(limits: Confinement, mapped: int, system_calls: bytes) -> None:
     _check(_prctl(_PR_SET_SECCOMP, 2, header, 0, 0), "a system call filter")
 
 
-def _tmpfs(place: str, size: int) -> None:
-    options = f"size={size},nr_inodes=2000,mode=0700".encode()
+def _tmpfs(place: str, limits: Confinement) -> None:
+    inodes = limits.scratch_files + 1  # the folder is one
+    options = f"size={limits.scratch},nr_inodes={inodes},mode=0700".encode()
     result = _mount(b"scratch", place.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, options)
     _check(result, f"a scratch folder at {place}")
 

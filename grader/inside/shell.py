@@ -28,7 +28,6 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
-_NO_PICTURE = "[a picture was left out: those of one cell are too large together]\n"
 _STATEMENT = re.compile(r"^[^\s#)\]}]", re.MULTILINE)  # how a line begins one
 _DEFINITION = re.compile(r"(?:def|class)\s+(\w+)")
 _MAX_OUTPUTS = 1000  # of one cell
@@ -86,7 +85,9 @@ class Outputs:
                 self._picture_left -= len(picture)
                 data["image/png"] = base64.b64encode(picture).decode()
             else:
-                self.stream("stderr", _NO_PICTURE)
+                most = self._picture_bytes // 1024
+                left_out = f"[a picture was left out: a cell may have {most} KB of them]\n"
+                self.stream("stderr", left_out)
         if data:
             self._add({"output_type": kind, "data": data})
 

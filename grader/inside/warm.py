@@ -345,8 +345,8 @@ class Submission:
         """An exception as text: builtin classes, type, first line, the line it is from."""
         bases = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "builtins"]
         try:
-            text = (str(error).splitlines() or [""])[0][:200]
-            text += self._cells.shell.limit_behind(error)
+            limit = self._cells.shell.limit_behind(error)
+            text = (str(error).splitlines() or [""])[0][: 200 - len(limit)] + limit
         except Exception:  # noqa: BLE001 - a student's __str__ may raise anything
             text = ""
         line = own_line(error.__traceback__)

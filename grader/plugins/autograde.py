@@ -151,7 +151,7 @@ class WalledAutograde(Autograde):
         if self.config.get("Execute", Config()).get("enabled", True) is False:
             _stop(self, "--no-execute is refused: points are earned by checks that ran")
         if self.run_student_code_with_all_my_rights:
-            self.log.warning(UNPROTECTED_WARNING)
+            self.log.critical(UNPROTECTED_WARNING)  # no log level may silence it
         with ExitStack() as self._open:
             try:
                 self._assignments = self._read_assignments()

@@ -243,6 +243,7 @@ class _Matcher:
         self._pictures_left, self._picture_bytes_left = MAX_PICTURES, MAX_PICTURES_BYTES
         self._left_out = 0
         self._notes: list[str] = []
+        self._last_parts: dict[str, Cell] = {}  # of what the student split or pasted again
 
     def match(self, raw: list[dict[str, Any]]) -> tuple[list[Cell], list[str]]:
         last = {cell["grade_id"]: i for i, cell in enumerate(raw)}
@@ -255,9 +256,10 @@ class _Matcher:
                 master = None  # a copy is the student's own cell
             elif master is not None and master.grade_id in seen:
                 self._note(f"{master.grade_id} is there more than once")
-                master = None if master.kind in {"solution", "answer"} else master
-                if master is not None:  # a second copy of a read-only cell shows nothing new
-                    continue
+                if master.kind in {"solution", "answer"}:  # a copy of others shows nothing new
+                    self._last_parts[master.grade_id] = self._own(cell)
+                    cells.append(self._last_parts[master.grade_id])
+                continue
             if master is None:
                 cells.append(self._own(cell))
             else:
@@ -311,6 +313,8 @@ class _Matcher:
     def _with_missing(self, cells: list[Cell]) -> list[Cell]:
         """Put missing checks and tasks after the cell that precedes them in the master.
 
+        Where that was split, after its last part.
+
         Where that is a solution cell that is missing too, its code may be in any of the student's
         own cells, so they come after all of them.
         """
@@ -318,7 +322,12 @@ class _Matcher:
         after = -1
         for master in self._assignment.cells:
             if master.grade_id in place:
-                after = next(i for i, c in enumerate(cells) if c.grade_id == master.grade_id)
+                last = self._last_parts.get(master.grade_id)
+                after = max(
+                    i
+                    for i, cell in enumerate(cells)
+                    if cell.grade_id == master.grade_id or cell is last
+                )
             elif master.kind in {"check", "task"}:
                 self._note(f"{master.grade_id} was missing")
                 source = master.visible if master.kind == "check" else master.source

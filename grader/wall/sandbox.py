@@ -114,6 +114,8 @@ class Limits:
     """one file"""
     scratch_mb: int = 64
     """the scratch folder"""
+    scratch_files: int = 2000
+    """files and folders in it"""
     output_kb: int = 128
     """text that one cell writes and shows"""
     picture_kb: int = 2048
@@ -130,6 +132,7 @@ class Limits:
             "open_files": self.open_files,
             "file_size": self.file_mb * 2**20,
             "scratch": self.scratch_mb * 2**20,
+            "scratch_files": self.scratch_files,
         }
 
 

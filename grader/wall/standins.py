@@ -81,22 +81,33 @@ class Calls:
         An outcome for each: the result, or the exception that the student's code raised, as the
         nearest builtin one. Raises CallFailed, and NameError where there is no such name.
         """
-        name = _name(owners[0], method)
+        return self._try("call", owners, method, cases, cls)
+
+    def attribute(self, owner: str | StandIn, name: str, *new: object) -> Any:
+        """Read an attribute, or set it to `new`; a method comes back as a function."""
+        return _the_one(self._try("attribute", [owner], name, [(new, {})], None))
+
+    def _try(
+        self,
+        what: str,
+        owners: Sequence[str | StandIn],
+        part: str,
+        cases: Sequence[codec.Case],
+        cls: StandInClass | None,
+    ) -> list[Any]:
+        """Ask, unless what would run has failed to return before, too often."""
+        name = _name(owners[0], part)
         if self._given_up.get(name, 0) >= _TRIES:
             again = f"{name} was not called again after it failed to return twice"
             raise self._failed(CallFailed(again))
         begun = time.monotonic()
         try:
-            return self._ask("call", owners, method, cases, cls)
+            return self._ask(what, owners, part, cases, cls)
         except (TimedOut, ProcessEnded) as failure:
             # who was called when the others had used up the time is not to blame
             if isinstance(failure, ProcessEnded) or time.monotonic() - begun > self._seconds / 2:
                 self._given_up[name] = self._given_up.get(name, 0) + 1
             raise
-
-    def attribute(self, owner: str | StandIn, name: str, *new: object) -> Any:
-        """Read an attribute, or set it to `new`; a method comes back as a function."""
-        return _the_one(self._ask("attribute", [owner], name, [(new, {})], None))
 
     def _failed(self, failure: CallFailed) -> CallFailed:
         self.failure = self.failure or Failure(str(failure), isinstance(failure, TimedOut))
@@ -149,11 +160,13 @@ class Calls:
                 self.raised.append(_Raised(error, f"{name} is missing"))
                 raise error
             case ["unreadable", str(kind), str(text)]:
-                raise CallFailed(f"what it returned cannot be read ({kind}: {text})")
+                said = f"{_short(kind, 100)}: {_short(text)}"
+                raise CallFailed(f"what it returned cannot be read ({said})")
             case ["raised", list(bases), str(kind), str(text), list(line)]:
+                kind, text = _short(kind, 100), _short(text)
                 said = f"{name} raised {kind}" + (f": {text}" if text else "")
                 if line:
-                    said += f" (your line {int(line[0])}: `{line[1]!s}`)"
+                    said += f" (your line {int(line[0])}: `{_short(str(line[1]))}`)"
                 known = {base: _EXCEPTIONS[base] for base in bases if base in _EXCEPTIONS}
                 if not known:  # SystemExit and the like
                     raise CallFailed(said.removeprefix(f"{name} "))
@@ -211,6 +224,14 @@ def _nearest(bases: list[type[Exception]]) -> type[Exception]:
     """
     lowest = [cls for cls in bases if sum(issubclass(other, cls) for other in bases) == 1]
     return lowest[0] if len(lowest) == 1 else type(lowest[0].__name__, tuple(lowest), {})
+
+
+def _short(text: str, most: int = 200) -> str:
+    """What a student is told of a text from behind the wall: of its first line so many characters.
+
+    An honest process has cut it; a forged answer would make a message of it.
+    """
+    return (text.splitlines() or [""])[0][:most]
 
 
 def _text(value: object) -> str:

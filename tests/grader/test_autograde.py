@@ -277,17 +277,25 @@ def test_the_command_grades_with_the_wall(tmp_path: Path) -> None:
     submit(tmp_path, "good", notebook())
     submit(tmp_path, "half", notebook(answers(prune=FOUL)))
     assert NbGraderAPI(config=config(tmp_path)).generate_assignment("small")["success"]
-    done = subprocess.run(
-        [sys.executable, "-m", "nbgrader", "autograde", "small"],
-        cwd=tmp_path,
+    done = run_autograde(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sum(score or 0 for score in scores(tmp_path, "good").values()) == TOTAL
+    assert sum(score or 0 for score in scores(tmp_path, "half").values()) == TOTAL - 5
+    risk = "--WalledAutograde.run_student_code_with_all_my_rights=True"
+    done = run_autograde(tmp_path, "--student=good", "--force", risk, "--log-level=CRITICAL")
+    assert done.returncode == 0, done.stderr
+    assert UNPROTECTED_WARNING in done.stderr, "no log level may silence it"
+
+
+def run_autograde(course: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nbgrader", "autograde", "small", *options],
+        cwd=course,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert sum(score or 0 for score in scores(tmp_path, "good").values()) == TOTAL
-    assert sum(score or 0 for score in scores(tmp_path, "half").values()) == TOTAL - 5
 
 
 def test_files_that_students_may_change_are_not_overwritten(tmp_path: Path) -> None:

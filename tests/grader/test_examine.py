@@ -125,6 +125,33 @@ def test_an_endless_loop_costs_the_checks_that_call_it(wall: Wall, loop: str) ->
     assert timed_out(examined) == SPARSITY
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "'raised', ['ValueError'], 'K' * 3000, LONG, (3, 'l' * 3000)",
+        "'unreadable', 'K' * 3000, LONG",
+        "",
+    ],
+    ids=["forged", "forged as unreadable", "raised"],
+)
+def test_of_an_exception_the_first_line_is_told_and_200_characters(wall: Wall, said: str) -> None:
+    forging = f"""LONG = "x" * 500 + chr(10) + "second"
+def sparsity(layer):
+    import os, struct
+    from grader.inside import codec
+    if said := ({said}):
+        answer = codec.Encoder(number=False).message("", [], [said])
+        os.write(10, struct.pack("<I", len(answer)) + answer)
+        os._exit(0)
+    raise ValueError(LONG)"""
+    message = messages(examine(wall, answers(sparsity=forging)))["test_sparsity"]
+    assert "x" * 200 in message
+    assert "x" * 201 not in message
+    assert "second" not in message
+    assert "\n" not in message
+    assert len(message) < 600
+
+
 def test_an_endless_cell_is_stopped_and_the_rest_is_graded(wall: Wall) -> None:
     examined = examine(wall, None, "print('before')\nwhile True:\n    pass")
     assert examined.points == TOTAL
@@ -418,7 +445,9 @@ def test_a_picture_that_is_too_large_is_left_out_and_told() -> None:
     with Wall(assignment(), Limits(picture_kb=8)) as wall:
         outputs = examine(wall, None, drawing).notebook.cells[4].outputs
     assert not any("image/png" in output.get("data", {}) for output in outputs)
-    assert "[a picture was left out" in "".join(output.get("text", "") for output in outputs)
+    assert "[a picture was left out: a cell may have 8 KB of them]" in "".join(
+        output.get("text", "") for output in outputs
+    )
 
 
 def test_nothing_hidden_is_shown(wall: Wall) -> None:
@@ -492,6 +521,7 @@ def test_a_long_double_counts_as_a_number(wall: Wall) -> None:
             "return [open(str(i), 'wb').write(bytes(15 * 2**20)) for i in range(9)]",
             "64 MB of files",
         ),
+        ("for i in range(3000): open(str(i), 'w').close()", "64 MB of files, 2000 of them"),
         ("return np.zeros(10**10).sum()", "300 MB of memory"),
     ],
 )

@@ -145,6 +145,21 @@ def test_it_means_the_same_on_both_sides(walls: list[Wall], body: str) -> None:
     assert bool(expected) == bool(message), message
 
 
+def test_an_endless_property_is_not_read_a_third_time(walls: list[Wall]) -> None:
+    endless = """class Scale:
+    @property
+    def factor(self):
+        while True:
+            pass"""
+    reads = dict.fromkeys(["test_sparsity", "test_prune", "test_scale"], "Scale().factor")
+    told = [
+        v.message for v in verdicts(walls, reads, {**ANSWERS, "sparsity": endless, "Scale": ""})
+    ]
+    late = "Scale.factor: it did not finish within 1 s"
+    again = "Scale.factor was not called again after it failed to return twice"
+    assert told == [late, late, again]
+
+
 def test_an_endless_loop_in_one_case_costs_the_check(walls: list[Wall]) -> None:
     loop = "def sparsity(layer):\n    while layer.input_size == 2: pass\n    return 0.0"
     body = "outcomes(sparsity, [(Dense(n, 2, rng=0),) for n in (1, 2, 3)])"

@@ -220,6 +220,18 @@ def test_a_solution_split_in_two_runs_both_parts() -> None:
     ]
 
 
+def test_a_missing_check_comes_after_both_parts_of_a_split_solution() -> None:
+    node = notebook()
+    first = cell_of(node, "prune")
+    second = copy.deepcopy(first)
+    first.source = "half = 0.5"
+    node.cells.insert(node.cells.index(first) + 1, second)
+    node.cells.remove(cell_of(node, "test_prune"))
+    sources = [cell.source for cell in submission(node).cells]
+    check = assignment().by_id["test_prune"].visible
+    assert sources.index(check) == sources.index(second.source) + 1
+
+
 def test_missing_checks_and_questions_come_after_their_predecessor() -> None:
     node = notebook()
     gone = {"test_sparsity", "test_sparsity-random", "test_prune-refuses", "why", "imports"}
