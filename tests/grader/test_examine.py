@@ -12,7 +12,16 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbgrader.utils import is_grade
-from wall_course import ANSWERS, TOKEN, TOTAL, answers, assignment, notebook, submission
+from wall_course import (
+    ANSWERS,
+    TOKEN,
+    TOTAL,
+    answers,
+    assignment,
+    cell_of,
+    notebook,
+    submission,
+)
 
 from grader.wall.examine import ExaminationLost, Examined, Wall
 from grader.wall.sandbox import Limits, WallError
@@ -126,16 +135,21 @@ def test_an_endless_loop_costs_the_checks_that_call_it(wall: Wall, loop: str) ->
 
 
 @pytest.mark.parametrize(
+    "text", ["'x' * 500", "'x' * 150 + chr(10) + 'second'"], ids=["long", "lines"]
+)
+@pytest.mark.parametrize(
     "said",
     [
-        "'raised', ['ValueError'], 'K' * 3000, LONG, (3, 'l' * 3000)",
-        "'unreadable', 'K' * 3000, LONG",
+        "'raised', ['ValueError'], 'K' * 3000, TEXT, (3, 'l' * 3000)",
+        "'unreadable', 'K' * 3000, TEXT",
         "",
     ],
     ids=["forged", "forged as unreadable", "raised"],
 )
-def test_of_an_exception_the_first_line_is_told_and_200_characters(wall: Wall, said: str) -> None:
-    forging = f"""LONG = "x" * 500 + chr(10) + "second"
+def test_of_an_exception_the_first_line_is_told_and_200_characters(
+    wall: Wall, said: str, text: str
+) -> None:
+    forging = f"""TEXT = {text}
 def sparsity(layer):
     import os, struct
     from grader.inside import codec
@@ -143,13 +157,36 @@ def sparsity(layer):
         answer = codec.Encoder(number=False).message("", [], [said])
         os.write(10, struct.pack("<I", len(answer)) + answer)
         os._exit(0)
-    raise ValueError(LONG)"""
+    raise ValueError(TEXT)"""
     message = messages(examine(wall, answers(sparsity=forging)))["test_sparsity"]
-    assert "x" * 200 in message
+    assert "x" * 150 in message
     assert "x" * 201 not in message
     assert "second" not in message
     assert "\n" not in message
     assert len(message) < 600
+
+
+def test_experiments_are_those_of_the_master_whatever_the_tags_say(wall: Wall) -> None:
+    node = notebook()
+    experiment = cell_of(node, "experiment-draw")
+    experiment.metadata.tags = []
+    experiment.source = "def sparsity(layer): return 7"
+    for name in ANSWERS:
+        cell_of(node, name).metadata.tags = ["experiment"]
+    examined = wall.examine(submission(node), 5)
+    assert examined.points == TOTAL, messages(examined)
+    shown = cell_of(examined.notebook, "experiment-draw").outputs
+    assert [output.output_type for output in shown] == ["stream"], "only the mark"
+
+
+def test_what_a_function_prints_in_a_check_that_fails_is_for_staff_alone(wall: Wall) -> None:
+    loud = "def sparsity(layer):\n    print('seen', layer.input_size)\n    return 2.0"
+    examined = examine(wall, answers(sparsity=loud))
+    printed = {verdict.grade_id: verdict.printed for verdict in examined.verdicts}
+    assert (printed["test_sparsity"], printed["test_sparsity-random"]) == ("seen 2\n", "seen 5\n")
+    outputs = [cell.get("outputs") for cell in examined.notebook.cells]
+    assert lost(examined) == SPARSITY
+    assert "seen" not in str(outputs)
 
 
 def test_an_endless_cell_is_stopped_and_the_rest_is_graded(wall: Wall) -> None:

@@ -320,11 +320,15 @@ def png(width: int = 4, height: int = 4) -> bytes:
 def test_an_experiment_keeps_its_png_pictures_and_nothing_else() -> None:
     node = notebook()
     good = base64.b64encode(png()).decode()
+    other_signature = base64.b64encode(b"GIF89a__" + png()[8:]).decode()
+    other_chunk = base64.b64encode(png().replace(b"IHDR", b"IEND")).decode()
     cell_of(node, "experiment-draw").outputs = [
         {"output_type": "display_data", "metadata": {}, "data": {"image/png": good}},
         {"output_type": "display_data", "data": {"text/html": "<script>alert(1)</script>"}},
         {"output_type": "display_data", "data": {"image/svg+xml": "<svg onload='alert(1)'/>"}},
         {"output_type": "display_data", "data": {"image/png": "PHNjcmlwdD4="}},
+        {"output_type": "display_data", "data": {"image/png": other_signature}},
+        {"output_type": "display_data", "data": {"image/png": other_chunk}},
         {"output_type": "display_data", "data": {"image/png": 7}},
         {"output_type": "stream", "text": "passed: 100 of 100"},
         None,
