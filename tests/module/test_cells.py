@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from conftest import Cell, Notebook
 
 CONTRACT = {
@@ -44,8 +46,9 @@ POINTS = {
 
 # What a check could look behind the wall with, or leave something with for another cell.
 FORBIDDEN = {
-    *("breakpoint", "compile", "delattr", "eval", "exec", "globals", "id", "input", "locals"),
-    *("memoryview", "open", "print", "setattr", "vars", "__import__"),
+    *("breakpoint", "callable", "compile", "delattr", "dir", "eval", "exec", "getattr", "globals"),
+    *("hasattr", "help", "id", "input", "locals", "memoryview", "open", "print", "setattr"),
+    *("vars", "__import__"),
 }
 
 
@@ -88,9 +91,9 @@ def shortest_text(node: ast.expr | None) -> str:
 
 
 def root(node: ast.expr) -> ast.expr:
-    """What a call's function starts from: `a` in `a.b(1).c`."""
-    while isinstance(node, ast.Attribute | ast.Call):
-        node = node.value if isinstance(node, ast.Attribute) else node.func
+    """What an expression starts from: `a` in `a.b(1)[2].c`."""
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
     return node
 
 
@@ -212,6 +215,40 @@ def test_checks_hand_over_data_only(notebook: Notebook) -> None:
                 assert not is_callable, f"{cell.name}: {ast.unparse(node)}"
 
 
+WATCHED = """
+from functools import wraps
+
+from grader.inside import codec
+
+
+def data_only(function, skipped=0):
+    @wraps(function)
+    def call(*args, **kwargs):
+        encoder = codec.Encoder()
+        message = encoder.message(encoder.outline([*args[skipped:], kwargs]))
+        assert b'["O"' not in message, f"{function.__qualname__} is given {args} {kwargs}"
+        return function(*args, **kwargs)
+
+    return call
+
+
+for name, methods in CONTRACT.items():
+    for method in methods:
+        setattr(globals()[name], method, data_only(getattr(globals()[name], method), 1))
+    if not methods:
+        globals()[name] = data_only(globals()[name])
+"""
+
+
+def test_what_checks_hand_over_has_an_encoding(
+    notebook: Notebook, reference: list[CodeType]
+) -> None:
+    """Whatever way a function, a module or a class would be handed over, it would be opaque."""
+    watched = compile(f"CONTRACT = {CONTRACT!r}\n{WATCHED}", "<watched>", "exec")
+    verdicts = notebook.grade(*reference, watched)
+    assert {name: verdict.error for name, verdict in verdicts.items() if verdict.error} == {}
+
+
 def test_checks_do_not_look_behind_the_wall(notebook: Notebook) -> None:
     for cell in notebook.of_kind("test"):
         for node in ast.walk(cell.function):
@@ -223,6 +260,21 @@ def test_checks_do_not_look_behind_the_wall(notebook: Notebook) -> None:
             if isinstance(node, ast.Name):
                 assert node.id not in FORBIDDEN, f"{cell.name}: {node.id}"
             assert not isinstance(node, ast.Global | ast.Nonlocal), cell.name
+
+
+def test_checks_change_only_what_they_made_themselves(notebook: Notebook) -> None:
+    """No module, class or function that another check, or the student's code, goes on to use."""
+    for cell in notebook.of_kind("test"):
+        (table,) = symtable.symtable(cell.source, cell.name, "exec").get_children()
+        shared = global_names(table)
+        for node in ast.walk(cell.function):
+            if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(
+                node.ctx, ast.Load
+            ):
+                start = root(node)
+                assert not (isinstance(start, ast.Name) and start.id in shared), (
+                    f"{cell.name}: {ast.unparse(node)}"
+                )
 
 
 def test_each_random_input_has_its_own_key(notebook: Notebook) -> None:
