@@ -58,7 +58,7 @@ class Engine:
     workers: how many tasks run at once; as many again wait, so that no worker ever does.
     deaths: exceptions that mean that a task's worker died while the executor lives on.
     fatal: exceptions of the function after which no other task can succeed; they end the run.
-    trouble: why nothing may come back at this moment, or "".
+    trouble: why nothing may come back at this moment, or "". It raises where nothing ever will.
     """
 
     def __init__(

@@ -85,6 +85,8 @@ def cluster_engine(address: str) -> Engine:
         try:
             return "" if connected.nthreads() else f"{missing}; the run goes on when there are"
         except _GONE:
+            if connected.status == "closed":  # now and then it forgets to cancel what it was given
+                raise ClusterError(f"no Dask scheduler answers at {address} any more") from None
             return f"the Dask scheduler at {address} does not answer"
 
     deaths = (distributed.scheduler.KilledWorker, distributed.client.ClosedClientError)
